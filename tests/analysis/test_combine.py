@@ -1,0 +1,132 @@
+import math
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from zcproxy.analysis import (
+    Combination,
+    combine,
+    log_rank,
+    mean_rank,
+    vote,
+    vote_concordance,
+)
+from zcproxy.errors import InputError
+
+A = [0.1, 0.4, 0.4, 0.9]
+B = [5.0, 7.0, 6.0, 1.0]
+
+columns = st.integers(2, 12).flatmap(
+    lambda n: st.lists(st.lists(st.integers(0, 4), min_size=n, max_size=n), min_size=1, max_size=4)
+)
+
+
+def test_mean_rank_by_hand():
+    assert mean_rank([A, B]).tolist() == pytest.approx(
+        [(1 + 2) / 8, (2.5 + 4) / 8, (2.5 + 3) / 8, (4 + 1) / 8]
+    )
+
+
+def test_log_rank_by_hand():
+    ranks = [(1, 2), (2.5, 4), (2.5, 3), (4, 1)]
+    expected = [math.log(a / 4) + math.log(b / 4) for a, b in ranks]
+    assert log_rank([A, B]).tolist() == pytest.approx(expected)
+
+
+@given(columns)
+def test_rank_rules_agree_with_scipys_ranks(sides):
+    ranks = np.array([stats.rankdata(side) for side in sides])
+    n = len(sides[0])
+    np.testing.assert_allclose(mean_rank(sides), (ranks / n).mean(axis=0))
+    np.testing.assert_allclose(log_rank(sides), np.log(ranks / n).sum(axis=0), atol=1e-12)
+
+
+@given(columns)
+def test_vote_counts_every_pair(sides):
+    n = len(sides[0])
+    won = np.zeros(n)
+    for i, j in combinations(range(n), 2):
+        balance = sum((side[i] > side[j]) - (side[i] < side[j]) for side in sides)
+        won[i] += np.sign(balance)
+        won[j] -= np.sign(balance)
+    np.testing.assert_allclose(vote(sides), won / (n - 1))
+
+
+@given(columns, st.integers(0, 1000))
+def test_vote_concordance_counts_every_pair(sides, seed):
+    n = len(sides[0])
+    truth = np.random.default_rng(seed).integers(0, 3, size=n)
+    right, asked = 0.0, 0
+    for i, j in combinations(range(n), 2):
+        if truth[i] == truth[j]:
+            continue
+        asked += 1
+        balance = sum((side[i] > side[j]) - (side[i] < side[j]) for side in sides)
+        agrees = np.sign(balance) * np.sign(truth[i] - truth[j])
+        right += {1: 1.0, 0: 0.5, -1: 0.0}[int(agrees)]
+    if asked == 0:
+        with pytest.raises(InputError, match="no two accuracies differ"):
+            vote_concordance(sides, truth)
+    else:
+        assert vote_concordance(sides, truth) == pytest.approx(right / asked)
+
+
+def test_the_majority_wins_against_one_strong_opinion():
+    sides = [[1, 2], [1, 2], [1000, -1000]]
+    assert vote(sides).tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("rule", [mean_rank, log_rank, vote])
+def test_columns_must_match(rule):
+    with pytest.raises(InputError, match=r"lengths \[2, 3\]"):
+        rule([[1, 2], [1, 2, 3]])
+    with pytest.raises(InputError, match="nan"):
+        rule([[1, math.nan]])
+
+
+def test_combinations_are_read_and_written():
+    assert Combination.parse("synflow") == Combination(("synflow",))
+    found = Combination.parse("nwot+live_params:log-rank")
+    assert found == Combination(("nwot", "live_params"), "log-rank")
+    assert str(found) == "nwot+live_params:log-rank"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nwot+snip", "say how to combine"),
+        ("nwot+snip:logrank", "did you mean 'log-rank'"),
+        ("nwot+:vote", "joined by"),
+        ("nwot+nwot:vote", "different proxies"),
+        ("", "joined by"),
+        ("nwot:", "no rule of combination"),
+    ],
+)
+def test_bad_combinations_say_what_to_do(text, message):
+    with pytest.raises(InputError, match=message):
+        Combination.parse(text)
+
+
+FRAME = pd.DataFrame({"a": [*A, 2.0], "b": [*B, math.nan]}, index=list("vwxyz"))
+
+
+def test_rows_without_a_value_do_not_take_part():
+    found = combine(FRAME, Combination(("a", "b"), "log-rank"))
+    assert found.index.tolist() == list("vwxyz")
+    assert found.iloc[:4].tolist() == log_rank([A, B]).tolist()
+    assert found.isna().tolist() == [False] * 4 + [True]
+
+
+def test_one_proxy_keeps_its_values():
+    assert combine(FRAME, Combination(("a",))).tolist() == [*A, 2.0]
+    assert combine(FRAME, Combination(("a",), "mean-rank")).tolist() == [0.2, 0.5, 0.5, 0.8, 1.0]
+
+
+def test_an_unknown_proxy_is_named():
+    with pytest.raises(InputError, match="no proxy among the scores named 'c'"):
+        combine(FRAME, Combination(("a", "c"), "vote"))

@@ -1,0 +1,124 @@
+import json
+
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from zcproxy import spaces
+from zcproxy.cli.rank import rank
+from zcproxy.errors import InputError
+from zcproxy.store import write_scores
+
+app = typer.Typer(rich_markup_mode="markdown")
+app.command()(rank)
+
+
+@pytest.fixture
+def scores(tmp_path):
+    """Twenty architectures: two share the best score, five the next, twelve have none."""
+    chosen = spaces.get("nasbench201").architectures()[:20]
+    snip = [1.0, 9.0, 9.0, *[3.0] * 5, *[None] * 12]
+    failures = [None] * 8 + ["disconnected"] * 12
+    frame = pd.DataFrame(
+        {"architecture": chosen, "snip": pd.Series(snip, dtype=float), "snip_failure": failures}
+    )
+    frame.attrs = {"space": "nasbench201", "dataset": "cifar10", "protocol": "clean"}
+    write_scores(frame, tmp_path / "scores.parquet")
+    return tmp_path / "scores.parquet", chosen
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], env={"COLUMNS": "100"}
+    )
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_best_come_first_with_shared_ranks(scores):
+    path, chosen = scores
+    lines = run(path, "--by", "snip", "--top", 3).splitlines()
+    ranked = [line.split() for line in lines if "|" in line][:3]
+    assert [(row[0], row[1], row[2]) for row in ranked] == [
+        ("1=", "9", chosen[1]),
+        ("1=", "9", chosen[2]),
+        ("3=", "3", chosen[3]),
+    ]
+    text = "\n".join(lines)
+    assert "3 of 8 candidates by snip (scores.parquet, nasbench201, protocol clean)" in text
+    assert "4 more share rank 3 (--top 0 lists all)" in text
+    assert "12 without a score:" in text
+    assert f"{chosen[8]}  snip: disconnected" in text
+    assert "and 2 more (--csv lists all)" in text
+
+
+def test_machines_get_everything(scores):
+    path, chosen = scores
+    found = json.loads(run(path, "--by", "snip", "--top", 0, "--json"))
+    assert (found["by"], found["of"]) == ("snip", 20)
+    assert [row["rank"] for row in found["candidates"]] == [1, 1, *[3] * 5, 8, *[None] * 12]
+    assert found["candidates"][-1]["reason"] == "snip: disconnected"
+    text = run(path, "--by", "snip", "--top", 1, "--csv").splitlines()
+    assert text[0] == "rank,architecture,score,reason"
+    assert text[1] == f"1,{chosen[1]},9.0,"
+    assert len(text) == 1 + 1 + 12
+
+
+def test_counts_come_from_the_space(scores):
+    path, chosen = scores
+    found = json.loads(run(path, "--by", "snip+live_params:log-rank", "--json"))
+    first = found["candidates"][0]
+    counts = spaces.get("nasbench201").counts(first["architecture"], "cifar10")
+    assert first["live_params"] == counts["live_params"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "give one of"),
+        (("scores.parquet", "--models", "a:b"), "give one of"),
+        (("--models", "no_such_zoo:f", "--dataset", "noise"), "cannot import no_such_zoo:f"),
+        (("--models", "zoo:f", "--by", "snipp"), "did you mean 'snip'"),
+        (("--models", "zoo:f", "--by", "snip+nwot"), "say how to combine"),
+        (("--models", "zoo:f", "--json", "--csv"), "either --json or --csv"),
+        (("--architectures", "x", "--space", "nasbench202"), "did you mean 'nasbench201'"),
+    ],
+)
+def test_wrong_use_is_one_line(options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        run(*options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_architectures_is_scored(tmp_path):
+    good = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    (tmp_path / "cells.txt").write_text(f"{dead}\n{good}\n")
+    options = ("--space", "digits201", "--dataset", "noise", "--batch-size", 4)
+    text = run(
+        "--architectures", tmp_path / "cells.txt", "--by", "jacob_cov", *options, "--json", code=1
+    )
+    found = json.loads(text)["candidates"]
+    assert [row["architecture"] for row in found] == [good, dead]
+    assert isinstance(found[0]["score"], float)
+    assert found[1]["score"] is None and found[1]["reason"].startswith("jacob_cov: ")
+
+
+def test_own_models_are_scored(tmp_path, monkeypatch):
+    import sys
+
+    (tmp_path / "rank_zoo.py").write_text(
+        "from torch import nn\n"
+        "def f():\n"
+        "    net = lambda w: nn.Sequential(nn.Flatten(), nn.Linear(3072, w), nn.Linear(w, 10))\n"
+        "    return {'narrow': net(2), 'wide': net(50)}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    text = run("--models", "rank_zoo:f", "--dataset", "noise", "--batch-size", 4, "--by", "params")
+    sys.modules.pop("rank_zoo")
+    assert text.index("wide") < text.index("narrow")
+    assert "2 of 2 candidates by params (rank_zoo:f, protocol clean)" in text

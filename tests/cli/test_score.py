@@ -1,0 +1,304 @@
+"""`zcproxy score` from outside: what it prints, keeps, and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from zcproxy import proxies as catalogue
+from zcproxy import spaces
+from zcproxy.cli.score import _Lines, default_store, describe, duration, parse_proxies, score
+from zcproxy.configuration import Configuration
+from zcproxy.errors import DataError, InputError, StoreError
+from zcproxy.runs import Progress
+from zcproxy.store import Store, read_scores
+
+SPACE = spaces.get("digits201")
+CONV = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+DEAD = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+NONE = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+DIGITS = ("--space", "digits201", "--dataset", "digits", "--batch-size", "16")
+
+MODELS = """
+from torch import nn
+
+
+def small():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def blind():
+    return nn.Sequential(nn.Flatten(), nn.ReLU())
+
+
+def two():
+    return {"a": small(), "b": small()}
+"""
+
+SCORE = """
+import typer
+from zcproxy.cli.score import score
+app = typer.Typer()
+app.command()(score)
+app()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: str) -> Result:
+    """Run the command; an error of ours is raised, to be turned into one line further out."""
+    app = typer.Typer()
+    app.command()(score)
+    result = CliRunner().invoke(app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def write(file: Path, *architectures: str) -> str:
+    file.write_text("\n".join(architectures) + "\n")
+    return str(file)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something that must happen, at most ten minutes."""
+    for _ in range(60_000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen within ten minutes")
+
+
+def test_a_run_prints_its_summary_and_writes_the_table(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV, DEAD)
+    result = call(
+        *DIGITS, "--proxies", "snip,live_params", "--architectures", names, "--out", "s.csv"
+    )
+    assert result.exit_code == 0
+    lines = [line.split(maxsplit=1) for line in result.stdout.splitlines()]
+    assert lines[0] == ["architectures", "2"]
+    assert lines[1] == ["networks", "1 distinct, 1 scored now"]
+    assert lines[2] == ["failed", "scores  none"]
+    assert lines[-1] == ["table", "s.csv"]
+    (store,) = folder.glob("*.sqlite")
+    assert lines[-2] == ["store", store.name]
+    assert "1/1 networks" in result.stderr
+    frame = read_scores(folder / "s.csv")
+    assert list(frame["architecture"]) == [CONV, DEAD]
+    assert list(frame) == ["architecture", "snip", "live_params"]
+    assert frame["snip"][0] == frame["snip"][1] > 0
+
+
+def test_the_same_command_again_scores_nothing_and_says_the_same(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    arguments = (*DIGITS, "--proxies", "snip", "--architectures", names, "--json")
+    first, second = json.loads(call(*arguments).stdout), json.loads(call(*arguments).stdout)
+    assert (first.pop("scored"), second.pop("scored")) == (1, 0)
+    assert first.pop("seconds") > 0
+    assert second.pop("seconds") >= 0
+    assert first == second
+    assert first == {
+        "store": first["store"],
+        "architectures": 1,
+        "networks": 1,
+        "failures": {},
+        "proxies": ["snip"],
+        "out": None,
+    }
+
+
+def test_all_proxies_are_all(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    assert call(*DIGITS, "--architectures", names, "--out", "s.parquet").exit_code == 0
+    frame = read_scores(folder / "s.parquet")
+    assert set(catalogue.names()) <= set(frame.columns)
+    assert frame.attrs["proxies"] == catalogue.names()
+
+
+def test_a_failed_score_exits_1_and_is_named(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV, NONE)
+    result = call(*DIGITS, "--proxies", "jacob_cov", "--architectures", names, "--out", "s.csv")
+    assert result.exit_code == 1
+    assert "failed scores  1 disconnected" in result.stdout
+    assert read_scores(folder / "s.csv")["jacob_cov_failure"][1] == "disconnected"
+
+
+def test_settings_reach_the_run(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    call(
+        *DIGITS,
+        *("--proxies", "snip", "--architectures", names, "--protocol", "abdelfattah2021"),
+        *("--seed", "4", "--batch-seed", "2", "--workers", "1", "--store", "mine.sqlite"),
+    )
+    with Store.read(folder / "mine.sqlite") as store:
+        settings = store.configuration
+    assert (settings.protocol, settings.seed, settings.batch_seed) == ("abdelfattah2021", 4, 2)
+    assert (settings.space, settings.dataset, settings.batch_size) == ("digits201", "digits", 16)
+
+
+def test_a_sample_is_drawn(folder: Path) -> None:
+    common = (*DIGITS, "--proxies", "params", "--sample", "5", "--store", "s.sqlite")
+    call(*common, "--out", "a.csv")
+    call(*common, "--out", "b.csv", "--sample-seed", "1")
+    first, second = read_scores(folder / "a.csv"), read_scores(folder / "b.csv")
+    assert len(first) == len(second) == 5
+    assert set(first["architecture"]) != set(second["architecture"])
+
+
+WRONG = {
+    "no subject": ((), InputError, "give either --space NAME or --model"),
+    "two subjects": ((*DIGITS, "--model", "a:b"), InputError, "give either --space NAME or"),
+    "proxy": ((*DIGITS, "--proxies", "snipp"), InputError, "did you mean 'snip'"),
+    "no proxy": ((*DIGITS, "--proxies", ","), InputError, "names none"),
+    "space": (("--space", "digits"), InputError, "no space named 'digits'"),
+    "protocol": ((*DIGITS, "--protocol", "clear"), InputError, "did you mean 'clean'"),
+    "both choices": (
+        (*DIGITS, "--sample", "3", "--architectures", "x"),
+        InputError,
+        "either --architectures or --sample",
+    ),
+    "no file": ((*DIGITS, "--architectures", "missing.txt"), DataError, "cannot be read"),
+    "ending": ((*DIGITS, "--out", "s.xlsx"), InputError, "neither .parquet nor .csv"),
+    "out folder": ((*DIGITS, "--out", "missing/s.csv"), StoreError, "no folder missing"),
+    "store folder": ((*DIGITS, "--sample", "1", "--store", "missing/s"), StoreError, "no folder"),
+    "store is a folder": ((*DIGITS, "--sample", "1", "--store", "."), StoreError, "is a folder"),
+    "store with model": (("--model", "a:b", "--store", "s"), InputError, "belong to --space"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_wrong_use_is_one_line_and_leaves_nothing(folder: Path, case: str) -> None:
+    arguments, kind, message = WRONG[case]
+    with pytest.raises(kind, match=message) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def test_no_data_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZCPROXY_DATA", str(folder / "nothing"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    with pytest.raises(DataError, match="cifar10"):
+        call("--space", "nasbench201", "--sample", "1")
+    assert list(folder.iterdir()) == []
+
+
+def test_no_store_is_one_line(folder: Path) -> None:
+    (folder / "s.sqlite").write_text("not a store, but long enough to be something else")
+    with pytest.raises(StoreError, match="not a store of scores"):
+        call(*DIGITS, "--sample", "1", "--store", "s.sqlite")
+
+
+@pytest.fixture
+def models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A module of models in the current folder."""
+    name = "models_of_score_tests"
+    (folder / f"{name}.py").write_text(MODELS)
+    monkeypatch.syspath_prepend(str(folder))
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_model_of_ones_own_is_scored(models: str) -> None:
+    arguments = ("--model", f"{models}:small", "--dataset", "digits", "--proxies", "params,snip")
+    table = call(*arguments)
+    assert table.exit_code == 0
+    values = json.loads(call(*arguments, "--json").stdout)
+    assert values["params"]["value"] == 650
+    assert values["snip"]["value"] > 0
+    assert values["snip"]["failure"] is None
+    assert "650" in table.stdout
+    assert f"{values['snip']['value']:.6g}" in table.stdout
+    other = json.loads(call(*arguments, "--json", "--seed", "1").stdout)
+    assert other["snip"]["value"] != values["snip"]["value"]
+
+
+def test_a_model_without_a_score_says_why_and_exits_1(models: str) -> None:
+    result = call("--model", f"{models}:blind", "--dataset", "digits", "--proxies", "snip")
+    assert result.exit_code == 1
+    assert "not_applicable" in result.stdout
+
+
+def test_several_models_belong_to_rank(models: str) -> None:
+    with pytest.raises(InputError, match="gives 2 models; zcproxy rank"):
+        call("--model", f"{models}:two", "--dataset", "digits", "--proxies", "snip")
+
+
+def test_interrupting_keeps_what_is_done_and_exits_130(folder: Path) -> None:
+    arguments = [*DIGITS, "--sample", "2000", "--store", "s.sqlite", "--proxies", "snip"]
+
+    def rows() -> int:
+        try:
+            with Store.read(folder / "s.sqlite") as store:
+                return len(store.rows())
+        except StoreError:
+            return 0
+
+    command = [sys.executable, "-c", SCORE, *arguments]
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # not so in the background
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
+        eventually(lambda: rows() > 2 or process.poll() is not None)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.stderr is not None
+        told = process.stderr.read().splitlines()
+    assert process.returncode == 130
+    assert told[-1].startswith(f"stopped: {rows():,} of ")
+    assert told[-1].endswith("kept in s.sqlite; the same command goes on from there")
+    assert not any("Traceback" in line for line in told)
+
+
+def test_the_name_of_a_store_tells_its_settings() -> None:
+    settings = Configuration("nasbench201", "cifar10", "00", (3, 32, 32), 10)
+    name = default_store(settings).name
+    assert name == f"zcproxy-nasbench201-cifar10-clean-{settings.key[:8]}.sqlite"
+
+
+def test_proxies_keep_their_order_and_come_once() -> None:
+    assert parse_proxies(" snip, plain,snip ") == ["snip", "plain"]
+    assert parse_proxies("all") == catalogue.names()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (11_100, "3 h 05 min")],
+)
+def test_durations_are_readable(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_progress_is_readable() -> None:
+    assert describe(Progress(0, 5260, 0, 0.0, 0.0, None)) == "0/5,260 networks"
+    assert describe(Progress(12, 50, 3, 9.0, 1.305, 29.1)) == (
+        "12/50 networks, 1.30 per second, 29 s left, 3 scores failed"
+    )
+
+
+def test_lines_of_progress_come_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(sys.modules["zcproxy.cli.score"].time, "monotonic", lambda: now[0])
+    show = _Lines()
+    for done, moment in [(0, 100.0), (1, 110.0), (2, 131.0), (3, 132.0), (4, 133.0)]:
+        now[0] = moment
+        show(Progress(done, 4, 0, 0.0, 0.0, None))
+    captured = capsys.readouterr()
+    assert [line.split("/")[0] for line in captured.err.splitlines()] == ["0", "2", "4"]
+    assert captured.out == ""

@@ -1,0 +1,123 @@
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from zcproxy import spaces
+from zcproxy.candidates import load_models, score_architectures, score_models
+from zcproxy.datasets import batch
+from zcproxy.errors import InputError
+from zcproxy.runs import prepare
+from zcproxy.scoring import score
+
+FACTORIES = """
+import torch
+from torch import nn
+
+def good():
+    return {"narrow": nn.Linear(4, 2), "wide": nn.Linear(4, 8)}
+
+def pairs():
+    yield "a", nn.Linear(1, 1)
+    yield "b", nn.Linear(1, 1)
+
+def twice():
+    return [("a", nn.Linear(1, 1)), ("a", nn.Linear(1, 1))]
+
+def empty():
+    return {}
+
+def number():
+    return 3
+
+def wrong():
+    return {"a": 3}
+
+def broken():
+    raise RuntimeError("no weights\\nsecond line")
+
+one = nn.Linear(2, 2)
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """A module `candidate_zoo` in the current folder."""
+    (tmp_path / "candidate_zoo.py").write_text(FACTORIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "candidate_zoo"
+    sys.modules.pop("candidate_zoo", None)
+
+
+def test_factories_may_give_a_dict_pairs_or_a_module(zoo):
+    assert [*load_models(f"{zoo}:good")] == ["narrow", "wide"]
+    assert [*load_models(f"{zoo}:pairs")] == ["a", "b"]
+    assert [*load_models(f"{zoo}:one")] == ["model"]
+
+
+def test_the_weights_are_seeded_and_the_global_state_is_kept(zoo):
+    state = torch.get_rng_state()
+    one, two, other = (load_models(f"{zoo}:pairs", seed)["b"].weight for seed in (1, 1, 2))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("candidate_zoo", "not of the form"),
+        ("candidate_zoo:", "not of the form"),
+        ("no_such_zoo:good", "cannot import no_such_zoo:good: ModuleNotFoundError"),
+        ("candidate_zoo:nothing", "has no attribute 'nothing'"),
+        ("candidate_zoo:twice", "two models are named 'a'"),
+        ("candidate_zoo:empty", "gives no model"),
+        ("candidate_zoo:number", "got int"),
+        ("candidate_zoo:wrong", "expected a dict"),
+        ("candidate_zoo:broken", "failed: RuntimeError: no weights$"),
+    ],
+)
+def test_bad_factories_are_one_line(zoo, reference, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_models(reference)
+    assert "\n" not in str(caught.value)
+
+
+def test_models_are_scored_and_failures_are_rows():
+    images = batch("noise", 4)
+    torch.manual_seed(0)
+    models = {
+        "cnn": nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)),
+        "misfit": nn.Linear(7, 10),
+    }
+    seen = []
+    frame = score_models(models, images, ["snip", "params"], progress=lambda *x: seen.append(x))
+    assert frame["architecture"].tolist() == ["cnn", "misfit"]
+    expected = score(models["cnn"], images.inputs, images.targets, ["snip", "params"])
+    assert frame.loc[0, ["snip", "params"]].to_dict() == expected
+    assert frame["snip"].isna().tolist() == [False, True]
+    assert frame["snip_failure"][1].startswith("error: ")
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_architectures_are_scored_once_per_network():
+    space = spaces.get("digits201")
+    live = space.subset("live")[0]
+    same = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    twin = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|"
+    dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    setup = prepare("digits201", "noise", batch_size=4)
+    seen = []
+    frame = score_architectures(
+        setup,
+        [live, same, twin, dead],
+        ["snip", "jacob_cov", "live_params"],
+        lambda *x: seen.append(x),
+    )
+    assert frame["architecture"].tolist() == [live, same, twin, dead]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert frame["snip"][1] == frame["snip"][2]
+    assert frame["live_params"][0] == space.counts(live)["live_params"]
+    assert frame["jacob_cov"].isna().tolist() == [False, False, False, True]
+    assert frame["jacob_cov_failure"].isna().tolist() == [True, True, True, False]

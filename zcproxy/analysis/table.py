@@ -1,0 +1,155 @@
+"""One row per proxy: everything that says how well it predicts accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from zcproxy.analysis.agreement import Agreement, of_pairs
+from zcproxy.analysis.alignment import align, score_columns, select_columns
+from zcproxy.analysis.failures import Pairs, complete, pairs, policy
+from zcproxy.analysis.partial import partial_spearman
+from zcproxy.analysis.ranks import Floats, tied
+from zcproxy.analysis.selection import overlap, regret, top_spearman
+from zcproxy.errors import MeasureError
+
+__all__ = ["agreement_table"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What besides scores and accuracies decides the numbers of the table."""
+
+    baseline: str | None
+    failures: str
+    resamples: int
+    seed: int
+    top: float
+    ks: list[int]
+
+
+def agreement_table(
+    scores: pd.DataFrame,
+    accuracies: pd.Series[float] | pd.DataFrame,
+    proxies: Sequence[str] | None = None,
+    baseline: str | None = "live_params",
+    failures: str = "omit",
+    resamples: int = 1000,
+    seed: int = 0,
+    top: float = 0.1,
+    ks: Sequence[int] = (10,),
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Agreement of every proxy with accuracy, signed, one row per proxy in the order given.
+
+    `scores` has the column `architecture` and one float column per proxy, nan for a failure;
+    `accuracies` is a series indexed by architecture, or a frame of `architecture` and one more
+    column, in percent. Architectures in only one of the two are left out. The row of `baseline`
+    is added where `proxies` lacks it; None means no baseline. For `failures` see
+    `analysis.policy`; for `top` and `ks` see `analysis.top_spearman`, `overlap` and `regret`.
+    `progress(done, total)` is called after every row.
+
+    Columns: proxy; spearman, spearman_low, spearman_high; kendall, kendall_low, kendall_high (95 %
+    bootstrap intervals); n, ties, failures; partial (Spearman given the baseline); top10 (for top
+    = 0.1); overlap@k, regret@k for every k; reason. A number that does not exist is <NA>, never
+    nan, and `reason` says why (that of the baseline given itself needs none). `attrs` hold
+    `accuracy`, `architectures` (how many have scores and accuracy) and the settings.
+
+    Raises InputError for an unknown proxy or policy, repeated architectures, or none in common.
+    """
+    settings = Settings(baseline, policy(failures), resamples, seed, top, list(ks))
+    values, truth = align(scores, accuracies)
+    chosen = score_columns(scores) if proxies is None else list(proxies)
+    values = select_columns(values, chosen if baseline is None else [*chosen, baseline])
+    rows = []
+    for name in values.columns:
+        rows.append(row(str(name), values, truth, settings).finished())
+        if progress is not None:
+            progress(len(rows), len(values.columns))
+    result = typed(pd.DataFrame(rows, dtype=object))
+    result.attrs.update(accuracy=truth.name, architectures=len(values), **asdict(settings))
+    return result
+
+
+COEFFICIENTS = (
+    "spearman",
+    "spearman_low",
+    "spearman_high",
+    "kendall",
+    "kendall_low",
+    "kendall_high",
+)
+COUNTS = ("n", "ties", "failures")
+NO_INTERVAL = (None, None)
+
+
+class Cells:
+    """The numbers of one row, and for each that does not exist the reason."""
+
+    def __init__(self, proxy: str) -> None:
+        self.values: dict[str, float | str | None] = {"proxy": proxy}
+        self.reasons: dict[str, list[str]] = {}
+
+    def add(self, names: Sequence[str], compute: Callable[[], Sequence[float | None]]) -> None:
+        """Fill the named columns, or note why they stay empty."""
+        try:
+            self.values |= dict(zip(names, compute(), strict=True))
+        except MeasureError as error:
+            self.values |= dict.fromkeys(names)
+            self.reasons.setdefault(str(error), []).extend(names)
+
+    def finished(self) -> dict[str, float | str | None]:
+        """All columns, the reasons last."""
+        texts = [f"{', '.join(names)}: {reason}" for reason, names in self.reasons.items()]
+        return self.values | {"reason": "; ".join(texts) or None}
+
+
+def row(name: str, values: pd.DataFrame, truth: pd.Series[float], settings: Settings) -> Cells:
+    """Everything about the proxy in column `name` of `values`."""
+    compared = compare(values, name, truth, settings.failures)
+    x, y = compared.scores, compared.accuracies
+    cells = Cells(name)
+    cells.add(COEFFICIENTS, lambda: flat(of_pairs(compared, settings.resamples, settings.seed)))
+    cells.add(COUNTS, lambda: [len(x), tied(x[~compared.failed]), compared.failures])
+    if settings.baseline is not None:
+        given = values[settings.baseline].to_numpy()[compared.kept]
+        own = settings.baseline == name
+        cells.add(["partial"], lambda: [None if own else partial_given(x, y, given)])
+    cells.add([f"top{100 * settings.top:g}"], lambda: [top_spearman(x, y, settings.top)])
+    for k in settings.ks:
+        cells.add([f"overlap@{k}"], partial(lambda k: [overlap(x, y, k)], k))
+        cells.add([f"regret@{k}"], partial(lambda k: [regret(x, y, k)], k))
+    return cells
+
+
+def compare(values: pd.DataFrame, name: str, truth: pd.Series[float], failures: str) -> Pairs:
+    """The pairs of one proxy; its failures are counted before the common subset is taken."""
+    failed = int(values[name].isna().sum())
+    if failures == "common":
+        truth = truth.where(complete(values))
+    return replace(pairs(values[name].to_numpy(), truth.to_numpy(), failures), failures=failed)
+
+
+def flat(found: Agreement) -> list[float | None]:
+    """Each coefficient followed by the two ends of its interval, None without resamples."""
+    rho, tau = found.spearman_interval, found.kendall_interval
+    return [found.spearman, *(rho or NO_INTERVAL), found.kendall, *(tau or NO_INTERVAL)]
+
+
+def partial_given(scores: Floats, accuracies: Floats, given: Floats) -> float:
+    """Partial correlation over the architectures on which the baseline has a value too."""
+    here = ~np.isnan(given)
+    return partial_spearman(scores[here], accuracies[here], given[here])
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as nullable columns, so that a missing one is <NA>."""
+    numbers = {name: "Float64" for name in table.columns if name not in ("proxy", "reason")}
+    reasons = pd.Series(table["reason"].tolist(), dtype=object)
+    return table.astype(numbers | dict.fromkeys(COUNTS, "Int64")).assign(reason=reasons)

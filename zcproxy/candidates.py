@@ -1,0 +1,197 @@
+"""Score a handful of candidates at once, in this process: architectures, or the user's own models.
+
+The frames are like those of runs: a column `architecture` of names, one float column per proxy, and
+beside each proxy `<proxy>_failure` (why there is no value, or missing).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from zcproxy.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zcproxy.datasets import Batch
+    from zcproxy.runs import Setup
+
+__all__ = ["load_models", "score_architectures", "score_models"]
+
+Progress = Callable[[int, int], None]
+Outcome = tuple[float | None, str | None]
+
+
+def score_architectures(
+    setup: Setup,
+    architectures: Sequence[str],
+    proxies: Sequence[str],
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Score architectures of the space of `setup` (see `runs.prepare`), equal networks once.
+
+    `progress(done, total)` counts distinct networks. Returns one row per architecture in the
+    order given, named in the column `architecture`.
+    """
+    from zcproxy import spaces
+    from zcproxy.proxies import COUNTS
+    from zcproxy.runs.items import plan, score_item
+
+    space = spaces.get(setup.configuration.space)
+    measured = [name for name in proxies if name not in COUNTS]
+    items = plan(space, architectures, measured, {})
+    found: dict[str, dict[str, Outcome]] = {}
+    for item in items:
+        rows = score_item(item, setup)
+        found[item.network] = {
+            row.proxy: (row.value, why(row.failure, row.message)) for row in rows
+        }
+        if progress is not None:
+            progress(len(found), len(items))
+    dataset = setup.configuration.dataset
+    outcomes = []
+    for architecture in architectures:
+        counted: dict[str, Outcome] = {
+            name: (value, None) for name, value in space.counts(architecture, dataset).items()
+        }
+        outcomes.append(found.get(space.key(architecture), {}) | counted)
+    return framed(architectures, outcomes, proxies)
+
+
+def score_models(
+    models: Mapping[str, nn.Module],
+    batch: Batch,
+    proxies: Sequence[str],
+    protocol: str = "clean",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Score the user's own models on one batch; the models stay as they are.
+
+    A model that cannot be computed on the batch is a row of failures, not an error.
+    `progress(done, total)` counts models. Returns one row per model, named in `architecture`.
+    """
+    from zcproxy import scoring
+
+    outcomes: list[dict[str, Outcome]] = []
+    for model in models.values():
+        try:
+            results = scoring.measure(model, batch.inputs, batch.targets, proxies, protocol, seed)
+            outcomes.append({n: (r.value, why(r.failure, r.message)) for n, r in results.items()})
+        except Exception as error:  # the user's code: whatever it raises is a row
+            reason = f"error: {type(error).__name__}: {first_line(error)}"
+            outcomes.append(dict.fromkeys(proxies, (None, reason)))
+        if progress is not None:
+            progress(len(outcomes), len(models))
+    return framed(list(models), outcomes, proxies)
+
+
+def load_models(reference: str, seed: int = 0) -> dict[str, nn.Module]:
+    """The models of `package.module:factory`, a function without arguments, by name.
+
+    The factory returns a dict of name to module, or an iterable of pairs (name, module); a single
+    module is named `model`. It is looked for in the current folder, too. The global random state
+    is seeded with `seed` before it is imported and runs, and restored afterwards.
+
+    Raises InputError where the reference is malformed, cannot be imported, fails, or gives
+    something else.
+    """
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        factory = imported(reference)
+        torch.manual_seed(seed)  # whether or not the import was the first, and drew numbers
+        ready = isinstance(factory, nn.Module) or not callable(factory)
+        try:
+            return named_models(factory if ready else factory(), reference)  # type: ignore[operator]
+        except InputError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(
+                f"{reference} failed: {type(error).__name__}: {first_line(error)}"
+            ) from error
+
+
+def imported(reference: str) -> object:
+    """What `package.module:name` names."""
+    module, colon, name = reference.partition(":")
+    if not (module and colon and name):
+        raise InputError(f"'{reference}' is not of the form package.module:factory")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except Exception as error:  # importing runs the user's code
+        raise InputError(
+            f"cannot import {reference}: {type(error).__name__}: {first_line(error)} "
+            f"(looked in {here} and in the installed packages)"
+        ) from error
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's text."""
+    return str(error).strip().partition("\n")[0]
+
+
+def named_models(given: object, origin: str) -> dict[str, nn.Module]:
+    """Models by name, from a mapping, an iterable of (name, module), or one module.
+
+    Raises InputError for anything else, for no model, and for a name given twice.
+    """
+    from torch import nn
+
+    if isinstance(given, nn.Module):
+        return {"model": given}
+    pairs: Iterable[Any] = given.items() if isinstance(given, Mapping) else iterated(given, origin)
+    models: dict[str, nn.Module] = {}
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], nn.Module)):
+            raise InputError(
+                f"{origin}: expected a dict of name to torch.nn.Module, or pairs (name, module); "
+                f"got {type(pair).__name__} among them"
+            )
+        name, model = str(pair[0]), pair[1]
+        if name in models:
+            raise InputError(f"{origin}: two models are named '{name}'")
+        models[name] = model
+    if not models:
+        raise InputError(f"{origin}: gives no model")
+    return models
+
+
+def iterated(given: object, origin: str) -> Iterable[Any]:
+    """`given` if one can iterate over it."""
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return given
+    raise InputError(
+        f"{origin}: expected a dict of name to torch.nn.Module, or pairs (name, module); "
+        f"got {type(given).__name__}"
+    )
+
+
+def why(kind: str | None, message: str | None) -> str | None:
+    """Kind and message of a failure in one line, None for a value."""
+    return None if kind is None else f"{kind}: {message}"
+
+
+def framed(
+    names: Sequence[str],
+    outcomes: Sequence[Mapping[str, Outcome]],
+    proxies: Sequence[str],
+) -> pd.DataFrame:
+    """The frame of scores from the outcome of every proxy for every candidate."""
+    columns: dict[str, Any] = {"architecture": list(names)}
+    for proxy in proxies:
+        columns[proxy] = pd.Series([outcome[proxy][0] for outcome in outcomes], dtype="float64")
+        columns[f"{proxy}_failure"] = [outcome[proxy][1] for outcome in outcomes]
+    return pd.DataFrame(columns)

@@ -1,0 +1,37 @@
+"""Measures are found by the files they live in, without importing them or torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["load", "names", "summary"]
+
+
+def names(path: Iterable[str]) -> tuple[str, ...]:
+    """Names of the measures in a package's folder, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
+
+
+@lru_cache(maxsize=None)
+def summary(package: str, name: str) -> str:
+    """First sentence of a measure's docstring, read without running the file."""
+    spec = importlib.util.find_spec(f"{package}.{name}")
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{package} has no file {name}.py")
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+    raise ValueError(f"{spec.origin} must define a function named {name}")
+
+
+def load(package: str, name: str) -> tuple[Callable[..., Any], frozenset[str]]:
+    """A measure's function, and what its file says in `PASSES` that a probe must record."""
+    module = importlib.import_module(f"{package}.{name}")
+    return getattr(module, name), frozenset(getattr(module, "PASSES", ()))

@@ -1,0 +1,237 @@
+"""`zcproxy rank`: the best candidates by a proxy or a combination of proxies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from zcproxy.cli.machine import records
+from zcproxy.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zcproxy.analysis import Combination
+
+__all__ = ["rank"]
+
+FAILURES_SHOWN = 10
+
+
+def rank(
+    scores: Annotated[
+        Path | None, typer.Argument(help="Scores: a .parquet or .csv file, or the store of a run.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="A proxy, or proxies joined by + with :log-rank, :mean-rank, :vote.")
+    ] = "nwot+live_params:log-rank",
+    top: Annotated[int, typer.Option(min=0, help="How many to list; 0 for all.")] = 20,
+    space: Annotated[
+        str, typer.Option(help="Space of --architectures (zcproxy list spaces).")
+    ] = "nasbench201",
+    architectures: Annotated[
+        Path | None, typer.Option(help="Score these: a text file of architectures, one per line.")
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Score these: package.module:factory, a function without arguments that returns "
+            "a dict of name to torch.nn.Module, or pairs (name, module)."
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Data set of the batch (zcproxy data list), or a .npz file.",
+            show_default="that of the space; cifar10 for models",
+        ),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="What else fixes a score.")] = "clean",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in the batch.")] = 64,
+    batch_seed: Annotated[int, typer.Option(min=0, help="Which batch of the data set.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for machines.")] = False,
+) -> None:
+    """List the best candidates: of a file of scores, of a file of architectures, or your models.
+
+    Equal scores share a rank; candidates without a score come last, with the reason. A combination
+    sees no accuracy: log-rank sums log(rank / n) over its proxies, mean-rank averages ranks, vote
+    counts pairwise majorities. Exit 1: some candidates that were to be scored have no score.
+
+    Examples:
+
+    `zcproxy rank scores.parquet --by synflow`
+
+    `zcproxy rank --architectures cells.txt --dataset cifar10 --by nwot+live_params:log-rank`
+
+    `zcproxy rank --models mypackage.zoo:candidates --dataset mine.npz --by snip+nwot:mean-rank`
+    """
+    from zcproxy.analysis import Combination, ranking
+
+    if as_json and as_csv:
+        raise InputError("give either --json or --csv")
+    if sum(source is not None for source in (scores, architectures, models)) != 1:
+        raise InputError("give one of: a file of scores, --architectures FILE, --models REFERENCE")
+    combination = Combination.parse(by)
+    batch = (batch_size, batch_seed)
+    if scores is not None:
+        frame, what = read(scores, combination)
+    elif architectures is not None:
+        frame = score_file(space, architectures, combination, dataset, protocol, batch, seed)
+        what = f"{architectures.name}, {space}, protocol {protocol}"
+    else:
+        frame = score_own(str(models), combination, dataset, protocol, batch, seed)
+        what = f"{models}, protocol {protocol}"
+    result = ranking(frame, combination)
+    show(result, combination, what, top, as_json, as_csv)
+    if scores is None and result["score"].isna().any():
+        raise typer.Exit(1)
+
+
+def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
+    """A file of scores with the counts that the combination needs, and what it is."""
+    from zcproxy.cli.evaluation import with_counts
+    from zcproxy.store import read_scores
+
+    frame = read_scores(path)
+    run = frame.attrs
+    frame = with_counts(frame, combination.proxies, run.get("space"), run.get("dataset"))
+    stated = f", {run.get('space')}, protocol {run.get('protocol')}" if run else ""
+    return frame, f"{path.name}{stated}"
+
+
+def score_file(
+    space: str,
+    path: Path,
+    combination: Combination,
+    dataset: str | None,
+    protocol: str,
+    batch: tuple[int, int],
+    seed: int,
+) -> pd.DataFrame:
+    """Scores of the architectures in a text file."""
+    from zcproxy import spaces
+    from zcproxy.cli.progress import bar
+    from zcproxy.runs.selection import from_file
+
+    known = spaces.get(space)
+    chosen = from_file(known, path)
+    check_proxies(combination)
+    from zcproxy.candidates import score_architectures
+    from zcproxy.runs import prepare
+
+    setup = prepare(
+        space,
+        dataset or known.dataset,
+        batch_size=batch[0],
+        batch_seed=batch[1],
+        seed=seed,
+        protocol=protocol,
+    )
+    with bar("scoring") as progress:
+        return score_architectures(setup, chosen, combination.proxies, progress)
+
+
+def score_own(
+    reference: str,
+    combination: Combination,
+    dataset: str | None,
+    protocol: str,
+    batch: tuple[int, int],
+    seed: int,
+) -> pd.DataFrame:
+    """Scores of the models that a factory gives."""
+    from zcproxy import datasets, protocols
+    from zcproxy.candidates import load_models, score_models
+    from zcproxy.cli.progress import bar
+
+    check_proxies(combination)
+    protocols.get(protocol)
+    images = datasets.batch(dataset or "cifar10", *batch)
+    models = load_models(reference, seed)
+    with bar("scoring") as progress:
+        return score_models(models, images, combination.proxies, protocol, seed, progress)
+
+
+def check_proxies(combination: Combination) -> None:
+    """Raise InputError for a name that is no proxy."""
+    from zcproxy import proxies
+    from zcproxy.errors import unknown
+
+    for name in combination.proxies:
+        if name not in proxies.names():
+            raise unknown("proxy", name, proxies.names(), "zcproxy list proxies shows all")
+
+
+def show(
+    result: pd.DataFrame,
+    combination: Combination,
+    what: str,
+    top: int,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print the first `top` candidates, then those without a score."""
+    scored, failed = result[result["score"].notna()], result[result["score"].isna()]
+    listed = scored.head(top) if top else scored
+    if as_json or as_csv:
+        import pandas as pd
+
+        rows = pd.concat([listed, failed]) if len(failed) else listed
+        if as_csv:
+            typer.echo(rows.to_csv(index=False), nl=False)
+            return
+        facts = {"by": str(combination), "of": len(result), "candidates": records(rows)}
+        typer.echo(json.dumps(facts))
+        return
+    table = screen(listed, scored["rank"].duplicated(keep=False)[: len(listed)], combination)
+    console = Console(highlight=False)
+    unlimited = console.options.update(width=10_000)
+    needed = console.measure(table, options=unlimited).maximum  # so that candidates stay whole
+    console.width = max(console.width, needed)
+    console.print(table)
+    for line in notes(listed, scored, failed, combination, what):
+        console.print(line, style="dim", markup=False, soft_wrap=True)
+
+
+def screen(listed: pd.DataFrame, shared: pd.Series[bool], combination: Combination) -> Table:
+    """The candidates as a table; a shared rank is marked with =."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("rank", justify="right")
+    parts = list(combination.proxies) if combination.rule else []
+    for name in ("score" if combination.rule else combination.proxies[0], *parts):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("candidate", no_wrap=True)
+    for (_, row), tied in zip(listed.iterrows(), shared, strict=True):
+        numbers = (f"{row[name]:.5g}" for name in ("score", *parts))
+        table.add_row(f"{row['rank']}{'=' if tied else ' '}", *numbers, row["architecture"])
+    return table
+
+
+def notes(
+    listed: pd.DataFrame,
+    scored: pd.DataFrame,
+    failed: pd.DataFrame,
+    combination: Combination,
+    what: str,
+) -> list[str]:
+    """What was ranked, ties cut off, and the candidates without a score."""
+    lines = [f"{len(listed):,} of {len(scored):,} candidates by {combination} ({what})"]
+    if len(listed) and len(listed) < len(scored):
+        cut = int((scored["rank"].iloc[len(listed) :] == listed["rank"].iloc[-1]).sum())
+        if cut:
+            lines.append(f"{cut:,} more share rank {listed['rank'].iloc[-1]} (--top 0 lists all)")
+    if len(failed):
+        lines.append(f"{len(failed):,} without a score:")
+        for _, row in failed.head(FAILURES_SHOWN).iterrows():
+            lines.append(f"  {row['architecture']}  {row['reason']}")
+        if len(failed) > FAILURES_SHOWN:
+            lines.append(f"  and {len(failed) - FAILURES_SHOWN:,} more (--csv lists all)")
+    return lines

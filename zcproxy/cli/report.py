@@ -1,0 +1,80 @@
+"""`zcproxy report`: a folder with tables and pictures of agreement."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zcproxy.cli.correlate import (
+    Accuracy,
+    Failures,
+    K,
+    Proxies,
+    Resamples,
+    Scores,
+    Seed,
+    Subset,
+    TableName,
+    Top,
+)
+
+__all__ = ["report"]
+
+
+def report(
+    scores: Scores,
+    out: Annotated[Path, typer.Option(help="Folder to write; it is created.")],
+    table: TableName = None,
+    accuracy: Accuracy = None,
+    proxies: Proxies = "all",
+    subset: Subset = "all",
+    failures: Failures = "omit",
+    top: Top = 0.1,
+    k: K = [10, 100],  # noqa: B006
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Write a folder with the agreement of scores and accuracy: README.md, CSV, PNG and SVG.
+
+    The tables are those of `zcproxy correlate`; the pictures show score against accuracy for every
+    proxy, the proxies' correlations with each other, and all coefficients with their intervals.
+
+    Examples:
+
+    `zcproxy report scores.parquet --out reports/mine`
+
+    `zcproxy report scores.parquet --out reports/live --subset live --accuracy cifar100_test_200`
+    """
+    from zcproxy import reports
+    from zcproxy.cli.evaluation import evaluate
+    from zcproxy.cli.progress import bar
+
+    found = evaluate(scores, table, accuracy, proxies, subset)
+    source = reports.Source(
+        table=found.table,
+        subset=found.subset,
+        command=shlex.join(["zcproxy", *sys.argv[1:]]),
+        run=found.run,
+        accuracy={str(name): value for name, value in found.accuracies.attrs.items()},
+        without_accuracy=found.without_accuracy,
+    )
+    with bar("reporting") as progress:
+        reports.write_report(
+            out,
+            found.scores,
+            found.accuracies,
+            found.proxies,
+            source,
+            baseline=found.baseline,
+            failures=failures,
+            resamples=resamples,
+            seed=seed,
+            top=top,
+            ks=tuple(dict.fromkeys(k)),
+            progress=progress,
+        )
+    typer.echo(f"{out / 'README.md'}")

@@ -1,0 +1,6 @@
+"""Batches of images: CIFAR-10, CIFAR-100, digits, noise, ones, or a `.npz` file of one's own."""
+
+from zcproxy.datasets.batches import Batch, Images, batch, load
+from zcproxy.datasets.catalogue import classes, names, shape
+
+__all__ = ["Batch", "Images", "batch", "classes", "load", "names", "shape"]

@@ -1,0 +1,37 @@
+"""Initial weights from a seed of one's own; the global random state plays no part."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+__all__ = ["initialize"]
+
+
+@torch.no_grad()
+def initialize(network: nn.Module, seed: int) -> None:
+    """Draw PyTorch's default initialization of convolution, linear and batch-norm layers.
+
+    Weights and biases of convolutions and linear layers are uniform on +-1/sqrt(fan_in); batch
+    norm starts at weight 1 and bias 0, running mean 0 and variance 1. All numbers come from one
+    stream, in the order of `network.modules()`, so a layer's weights depend only on what is
+    before it.
+
+    Args:
+        network: floating-point modules of any of these types; others must have no parameters.
+        seed: seed of the stream.
+    """
+    bounded: list[tuple[torch.Tensor, float]] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            bounded.append((module.weight, bound))
+            if module.bias is not None:
+                bounded.append((module.bias, bound))
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    generator = torch.Generator().manual_seed(seed)
+    for tensor, bound in bounded:
+        tensor.copy_(torch.rand(tensor.shape, generator=generator).mul_(2).sub_(1).mul_(bound))

@@ -1,0 +1,295 @@
+"""See what a network computes while it computes, whether in modules or in functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from zcproxy import second_order
+
+__all__ = ["Linearizer", "Recorder"]
+
+_LINEAR = (F.linear,)
+_CONVOLUTIONS = (
+    *(torch.conv1d, torch.conv2d, torch.conv3d),
+    *(torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d),
+)
+
+
+def _kinks_of_clamp(*args: Any, min: Any = None, max: Any = None, **_: Any) -> tuple[float, ...]:
+    bounds = (*args[1:], *([None] * 2))[:2]
+    low = bounds[0] if min is None else min
+    high = bounds[1] if max is None else max
+    return tuple(float(b) for b in (low, high) if isinstance(b, int | float))
+
+
+def _kinks_of_hardtanh(_: Tensor, min_val: float = -1.0, max_val: float = 1.0, *__: Any) -> Any:
+    return (min_val, max_val)
+
+
+_Kinks = Callable[..., tuple[float, ...]]
+
+
+def _constant(*kinks: float) -> _Kinks:
+    return lambda *_, **__: kinks
+
+
+_RELU = frozenset((F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_))
+
+_PIECEWISE: dict[Any, _Kinks] = {
+    **dict.fromkeys(_RELU, _constant(0.0)),
+    **dict.fromkeys((F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_), _constant(0.0)),
+    **dict.fromkeys((F.prelu, torch.prelu, Tensor.prelu), _constant(0.0)),
+    F.relu6: _constant(0.0, 6.0),
+    F.hardswish: _constant(-3.0, 3.0),
+    F.hardsigmoid: _constant(-3.0, 3.0),
+    F.hardtanh: _kinks_of_hardtanh,
+    F.hardtanh_: _kinks_of_hardtanh,
+    F.threshold: lambda _, threshold, *__, **___: (float(threshold),),
+    **dict.fromkeys((torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_), _kinks_of_clamp),
+    **dict.fromkeys((torch.clamp_min, Tensor.clamp_min, Tensor.clamp_min_), _kinks_of_clamp),
+}
+"""Piecewise activation functions and where their slope jumps."""
+
+
+class Activation:
+    """What a convolution or linear layer gave out, and later its Fisher information.
+
+    `values` is replaced by a copy when an in-place operation is about to overwrite it.
+    """
+
+    def __init__(self, weight: str, values: Tensor, channel: int) -> None:
+        self.weight = weight
+        self.values = values.detach()
+        self.channel = channel % values.dim()
+        self.version = self.values._version
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether something changed the values that was not seen coming."""
+        return self.values._version != self.version
+
+
+class FisherInformation:
+    """Fisher information per output channel, by weight, collected while a backward pass runs.
+
+    An object of its own: hooks hold it, and must not hold the graph that holds the hooks.
+    `obstacle` says why there is none, if a layer's outputs are lost or are not one row per image;
+    `images` is the size of the batch, or None where rows count as images whatever they are.
+    """
+
+    def __init__(self, images: int | None) -> None:
+        self.images = images
+        self.listening = False
+        self.obstacle = ""
+        self.channels: dict[str, Tensor] = {}
+
+    def add(self, activation: Activation, gradient: Tensor) -> None:
+        """Add 1/2 mean_n (sum over positions of activation * gradient)^2 for every channel."""
+        if not self.listening:
+            return
+        self.obstacle = self.obstacle or self._obstacle(activation)
+        if self.obstacle:
+            return
+        product = activation.values * gradient.detach()
+        others = [d for d in range(1, product.dim()) if d != activation.channel]
+        per_image = product.sum(others) if others else product
+        value = per_image.square().mean(0).mul(0.5)
+        before = self.channels.get(activation.weight)
+        self.channels[activation.weight] = value if before is None else before + value
+
+    def _obstacle(self, activation: Activation) -> str:
+        layer, values = f"the layer of {activation.weight}", activation.values
+        if activation.overwritten:
+            return (
+                f"the output of {layer} is overwritten through a view, so its activations are "
+                "lost; use an out-of-place operation there"
+            )
+        if values.dim() < 2 or self.images not in (None, len(values)):
+            shape = tuple(values.shape)
+            return f"{layer} gives out {shape}, which is not one row for each of the images"
+        return ""
+
+
+class Recorder(TorchFunctionMode):
+    """Follows one forward pass through every function of torch.
+
+    Args:
+        weights: names of the weights to follow, by the identity of the tensor.
+        activations: note what layers give out, and on the way back their Fisher information.
+        patterns: note which units of piecewise activations are on.
+        images: how many rows Fisher information needs of every layer; None for any number.
+        twice: use convolutions and batch norm that are cheap to differentiate twice.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[int, str],
+        *,
+        activations: bool,
+        patterns: bool,
+        twice: bool,
+        images: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._weights = weights
+        self._activations = activations
+        self._patterns = patterns
+        self._twice = twice
+        self._alive: dict[int, Activation] = {}
+        self.fisher = FisherInformation(images)
+        self.patterns: list[tuple[Any, Tensor, int]] = []
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self._activations and self._alive and args and isinstance(args[0], Tensor):
+            self._save_from_overwriting(func, args, kwargs)
+        if self._patterns and func in _PIECEWISE:
+            return self._switch(func, args, kwargs)
+        result = self._call(func, args, kwargs)
+        if self._activations and (func in _CONVOLUTIONS or func in _LINEAR):
+            self._note(func, args, kwargs, result)
+        return result
+
+    def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._twice:
+            if func is torch.conv2d:
+                return _convolution(*args, **kwargs)
+            if func is F.batch_norm:
+                return _batch_norm(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _note(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor
+    ) -> None:
+        weight = args[1] if len(args) > 1 else kwargs["weight"]
+        name = self._weights.get(id(weight))
+        if name is None or not result.requires_grad:
+            return
+        channel = -1 if func in _LINEAR else -(weight.dim() - 1)
+        activation = Activation(name, result, channel)
+        self._alive[id(result)] = activation
+        result.register_hook(functools.partial(self.fisher.add, activation))
+
+    def _save_from_overwriting(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        activation = self._alive.get(id(args[0]))
+        if activation is not None and _in_place(func, args, kwargs):
+            activation.values = activation.values.clone()
+            activation.version = activation.values._version
+            del self._alive[id(args[0])]
+
+    def _switch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a piecewise activation; keep the Gram matrix of its on/off patterns."""
+        x = args[0] if args else kwargs["input"]
+        if func in _RELU:
+            result = self._call(func, args, kwargs)
+            grams = [_gram(torch.sign(result.detach()))]  # one pass over memory instead of two
+        else:
+            kinks = _PIECEWISE[func](*args, **kwargs)
+            grams = [_gram(torch.gt(x.detach(), kink).to(torch.float32)) for kink in kinks]
+            result = self._call(func, args, kwargs)
+        for gram in grams:
+            self.patterns.append((result.grad_fn, gram, x.numel() // len(gram)))
+        return result
+
+
+class Linearizer(TorchFunctionMode):
+    """Turns normalizations into identities, for SynFlow.
+
+    Args:
+        everything: batch, layer, group, instance and RMS norm and dropout; otherwise batch norm.
+    """
+
+    def __init__(self, everything: bool) -> None:
+        super().__init__()
+        norms = {F.batch_norm, torch.batch_norm}
+        if everything:
+            norms |= {F.layer_norm, F.group_norm, F.instance_norm, F.rms_norm, torch.layer_norm}
+            norms |= {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout}
+            norms |= {F.feature_alpha_dropout, torch.dropout}
+        self._identities = norms
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in self._identities:
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs)
+
+
+def _gram(on: Tensor) -> Tensor:
+    """For images i and j, in how many units both are on (1, else 0); (N, N), exact integers."""
+    if on.dim() == 4 and on.is_contiguous(memory_format=torch.channels_last):
+        on = on.permute(0, 2, 3, 1)  # the order of units does not matter, a copy would
+    units = on.reshape(len(on) if on.dim() else 1, -1).float()
+    return (units @ units.T).double()
+
+
+def _convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    if isinstance(padding, str) or input.dim() != 4:
+        return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    y = second_order.convolution(
+        input, weight, _pair(stride), _pair(padding), _pair(dilation), groups
+    )
+    return y if bias is None else y + bias[:, None, None]
+
+
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    if not training or input.numel() == input.shape[1]:
+        return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return second_order.batch_norm(input, weight, bias, eps)
+
+
+def _pair(value: Any) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call overwrites its first argument."""
+    name = getattr(func, "__name__", "")
+    if name.startswith("__i") or name == "__setitem__":
+        return True
+    if name.endswith("_") and not name.endswith("__"):
+        return True
+    try:
+        bound = inspect.signature(func).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return bool(kwargs.get("inplace", False))
+    return bool(bound.arguments.get("inplace", False))

@@ -1,0 +1,164 @@
+"""A run: plan the items, let workers score them, write every result, tell how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zcproxy.errors import InputError, unknown
+from zcproxy.runs.items import Item, Setup, plan, versions
+from zcproxy.runs.pool import CRASHED, Pool
+from zcproxy.store.database import Row, Store
+
+__all__ = ["RETRIED", "Progress", "Summary", "run"]
+
+RETRIED = (CRASHED, "error")
+"""Kinds of failure that another attempt may not meet; the others belong to the network."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        done: networks finished, those of earlier runs included.
+        total: networks asked for.
+        failed: rows of this run that are failures.
+        elapsed: seconds since this run began.
+        rate: networks per second in this run; 0 before the first.
+        remaining: expected seconds to the end, by the items' costs; None before the first network.
+    """
+
+    done: int
+    total: int
+    failed: int
+    elapsed: float
+    rate: float
+    remaining: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did: its store, counts of what was asked for, and failed rows by kind.
+
+    `scored` networks were scored by this run, the others of `networks` were in the store already;
+    `failures` counts rows (network x proxy) of all networks and proxies asked for.
+    """
+
+    store: Path
+    architectures: int
+    networks: int
+    scored: int
+    seconds: float
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+def run(
+    setup: Setup,
+    architectures: Sequence[str],
+    proxies: Sequence[str],
+    store: str | Path,
+    *,
+    workers: int = 1,
+    retry: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Score architectures by proxies and keep the scores in a store; run again to resume.
+
+    Each distinct network is scored once, by one of `workers` processes of one thread. Scores do not
+    depend on the number of workers, on the order, or on what else is asked for.
+
+    Args:
+        setup: configuration and batch, from `prepare`.
+        architectures: strings of the space; repetitions are scored once.
+        proxies: names; counts need no scoring and are skipped.
+        store: file to create or to resume.
+        workers: number of processes.
+        retry: score again what failed with a kind in `RETRIED`.
+        progress: called at the beginning and after every network.
+
+    Raises: InputError for an unknown proxy, a bad architecture or no workers; StoreError if the
+        store cannot be used; ZcproxyError if workers do not start.
+    """
+    from zcproxy import spaces
+
+    if workers < 1:
+        raise InputError(f"{workers} workers cannot score; give 1 or more")
+    measured = _measured(proxies)
+    space = spaces.get(setup.configuration.space)
+    chosen = list(dict.fromkeys(space.canonical(architecture) for architecture in architectures))
+    keys = {space.key(architecture) for architecture in chosen}
+    begun = time.monotonic()
+    with Store.open(store, setup.configuration) as opened:
+        if retry:
+            again = [row for row in _failed_rows(opened, keys, measured) if row.failure in RETRIED]
+            opened.forget([(row.network, row.proxy) for row in again])
+        items = plan(space, chosen, measured, opened.done())
+        tracker = _Tracker(items, len(keys) if measured else 0, progress)
+        software = versions()
+        with closing(Pool(setup, workers).results(items)) as results:
+            for item, rows in results:
+                opened.add(rows, software)
+                tracker.finished(item, rows)
+        failed = Counter(str(row.failure) for row in _failed_rows(opened, keys, measured))
+    seconds = time.monotonic() - begun
+    return Summary(Path(store), len(chosen), len(keys), len(items), seconds, dict(failed))
+
+
+def _failed_rows(store: Store, networks: Container[str], proxies: Container[str]) -> list[Row]:
+    """The failures among the rows of some networks and proxies."""
+    return [
+        row
+        for row in store.rows()
+        if row.failure is not None and row.network in networks and row.proxy in proxies
+    ]
+
+
+def _measured(proxies: Sequence[str]) -> list[str]:
+    """The proxies that need a network, each once."""
+    from zcproxy.proxies import COUNTS, names
+
+    for proxy in proxies:
+        if proxy not in names():
+            raise unknown("proxy", proxy, names(), "zcproxy list proxies shows all")
+    return [proxy for proxy in dict.fromkeys(proxies) if proxy not in COUNTS]
+
+
+class _Tracker:
+    """Turns finished items into Progress; time is shared out by the expected cost of items."""
+
+    def __init__(
+        self, items: Sequence[Item], total: int, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._tell = progress or (lambda _: None)
+        self._earlier, self._total = total - len(items), total
+        self._cost = sum(item.cost for item in items)
+        self._spent, self._finished, self._failed = 0.0, 0, 0
+        self._begun = time.monotonic()
+        self._report()
+
+    def finished(self, item: Item, rows: Sequence[Row]) -> None:
+        """Count one item and tell."""
+        self._spent += item.cost
+        self._finished += 1
+        self._failed += sum(row.failure is not None for row in rows)
+        self._report()
+
+    def _report(self) -> None:
+        elapsed = time.monotonic() - self._begun
+        done = self._earlier + self._finished
+        left = self._cost - self._spent if done < self._total else 0.0
+        self._tell(
+            Progress(
+                done=done,
+                total=self._total,
+                failed=self._failed,
+                elapsed=elapsed,
+                rate=self._finished / elapsed if self._finished else 0.0,
+                remaining=elapsed * left / self._spent if self._finished else None,
+            )
+        )

@@ -1,0 +1,174 @@
+"""Work items: one distinct network each, scored alone, so order and place do not matter."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zcproxy.configuration import Configuration
+from zcproxy.errors import InputError, MeasureError
+from zcproxy.store.database import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zcproxy.spaces import NASBench201
+
+__all__ = ["Item", "Setup", "plan", "prepare", "score_item", "versions"]
+
+ARTIFICIAL = ("noise", "ones")
+"""Data sets that are made in the image shape of the space."""
+
+FIXED_COST, FLOPS_COST = 0.15, 2.75
+"""Costs of an empty cell and of the FLOPs of the largest network, in operations of a cell.
+
+Fitted to the times of 22 networks: an operation costs much the same whatever it computes, since
+time goes into memory; FLOPs explain a third.
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A network to score.
+
+    Attributes:
+        network: its key in the space.
+        architecture: one of its strings.
+        proxies: what is still to be measured.
+        cost: expected computing time, in any unit that all items share.
+    """
+
+    network: str
+    architecture: str
+    proxies: tuple[str, ...]
+    cost: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all items share: the configuration, and the batch as arrays (N, C, H, W) and (N,)."""
+
+    configuration: Configuration
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+
+def prepare(
+    space: str,
+    dataset: str,
+    *,
+    batch_size: int = 64,
+    batch_seed: int = 0,
+    seed: int = 0,
+    protocol: str = "clean",
+) -> Setup:
+    """Load the batch and fix the configuration of a run.
+
+    Raises: InputError for an unknown space, data set or protocol, or for images the space's
+        networks cannot take; DataError if the data set is not here.
+    """
+    from zcproxy import datasets, protocols, spaces
+
+    protocols.get(protocol)
+    known = spaces.get(space)
+    blueprint = known.blueprint(known.architectures()[0])
+    shape = (blueprint.in_channels, blueprint.image, blueprint.image)
+    if dataset in ARTIFICIAL:
+        batch = datasets.batch(dataset, batch_size, batch_seed, shape=shape)
+    else:
+        shape = datasets.shape(dataset)
+        _check_channels(space, blueprint.in_channels, dataset, shape[0])
+        batch = datasets.batch(dataset, batch_size, batch_seed)
+    configuration = Configuration(
+        space=space,
+        dataset=batch.name,
+        batch_sha256=batch.sha256,
+        shape=shape,
+        classes=batch.classes,
+        batch_size=batch_size,
+        batch_seed=batch_seed,
+        seed=seed,
+        protocol=protocol,
+    )
+    return Setup(configuration, batch.inputs.numpy(), batch.targets.numpy())
+
+
+def _check_channels(space: str, wanted: int, dataset: str, channels: int) -> None:
+    if wanted != channels:
+        raise InputError(
+            f"networks of {space} take images of {wanted} channels, those of {dataset} have "
+            f"{channels}; choose another data set or space"
+        )
+
+
+def plan(
+    space: NASBench201,
+    architectures: Sequence[str],
+    proxies: Sequence[str],
+    done: Mapping[str, set[str]],
+) -> list[Item]:
+    """The items still to be scored, one per distinct network, the most expensive first."""
+    networks = {space.key(architecture): architecture for architecture in architectures}
+    blueprints = {key: space.blueprint(a) for key, a in networks.items()}
+    largest = max((b.live_flops for b in blueprints.values()), default=0) or 1
+    items = []
+    for key, architecture in networks.items():
+        missing = tuple(proxy for proxy in proxies if proxy not in done.get(key, ()))
+        if missing:
+            flops = blueprints[key].live_flops / largest
+            cost = FIXED_COST + len(blueprints[key].cell.operations) + FLOPS_COST * flops
+            items.append(Item(key, architecture, missing, cost))
+    return sorted(items, key=lambda item: (-item.cost, item.network))
+
+
+def score_item(item: Item, setup: Setup) -> list[Row]:
+    """Build the network, measure it, and give one row per proxy; what goes wrong is a row too."""
+    import torch
+
+    from zcproxy import scoring, spaces
+
+    settings = setup.configuration
+    try:
+        network = spaces.get(settings.space).network(
+            item.architecture, classes=settings.classes, seed=settings.seed, live=True
+        )
+        results = scoring.measure(
+            network,
+            torch.from_numpy(setup.inputs),
+            torch.from_numpy(setup.targets),
+            item.proxies,
+            settings.protocol,
+            settings.seed,
+        )
+    except MeasureError as error:
+        return failures(item, error.kind, str(error))
+    except Exception as error:
+        return failures(item, "error", f"{type(error).__name__}: {error}")
+    rows = []
+    for proxy in item.proxies:
+        result = results[proxy]
+        value = None if result.value is None else float(result.value)
+        rows.append(Row(item.network, proxy, value, result.failure, result.message, result.seconds))
+    return rows
+
+
+def failures(item: Item, kind: str, message: str) -> list[Row]:
+    """The rows of a network of which nothing could be measured."""
+    return [Row(item.network, proxy, None, kind, message) for proxy in item.proxies]
+
+
+def versions() -> dict[str, str]:
+    """The software whose change may change the last bits of a score."""
+    import torch
+
+    import zcproxy
+
+    return {
+        "zcproxy": zcproxy.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }

@@ -1,0 +1,258 @@
+"""The table of scores: one row per architecture, one column per proxy, reasons beside every nan.
+
+Columns: `architecture` (text); every proxy (float64); `<proxy>_failure` (kind of failure, or
+missing) beside each proxy that has failures; `synflow_log`, the natural logarithm of `synflow`.
+`frame.attrs` tells the run: the fields of its configuration, its `key`, `proxies` and `versions`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zcproxy.errors import DataError, InputError, StoreError
+from zcproxy.store.database import Row, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from zcproxy.spaces import NASBench201
+
+__all__ = ["NOT_SCORED", "export", "read_scores", "write_scores"]
+
+NOT_SCORED = "not_scored"
+"""The kind of failure of what a run has not reached yet."""
+
+FAILURE = "_failure"
+LOGARITHMS = {"synflow": "synflow_log"}
+"""Proxies whose values span too many orders of magnitude to be read without their logarithm."""
+
+
+def export(
+    store: Store,
+    space: NASBench201,
+    architectures: Sequence[str] | None = None,
+    proxies: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """The table of scores of a store; a network's score is given to all its architectures.
+
+    Args:
+        store: scores of networks.
+        space: the space of the store's configuration; counts come from it.
+        architectures: rows of the table; without it, all whose network has a row in the store.
+        proxies: columns of the table, counts among them; without it, all in the store and the
+            three counts.
+
+    Returns: the table this module describes. What is not in the store has failure `not_scored`.
+    """
+    import pandas as pd
+
+    from zcproxy.proxies import COUNTS
+
+    stored = store.rows()
+    if architectures is None:
+        scored = {row.network for row in stored}
+        architectures = [a for a in space.architectures() if space.key(a) in scored]
+    if proxies is None:
+        proxies = sorted({row.proxy for row in stored} | set(COUNTS))
+    networks = [space.key(architecture) for architecture in architectures]
+    cells = {(row.network, row.proxy): row for row in stored}
+    columns: dict[str, object] = {"architecture": pd.array(list(architectures), dtype="str")}
+    dataset = store.configuration.dataset
+    counts = [space.counts(architecture, dataset) for architecture in architectures]
+    for proxy in proxies:
+        if proxy in COUNTS:
+            columns[proxy] = [count[proxy] for count in counts]
+        else:
+            columns |= _columns(proxy, [cells.get((network, proxy)) for network in networks])
+    frame = pd.DataFrame(columns)
+    frame.attrs |= store.configuration.to_dict()
+    frame.attrs |= {
+        "key": store.configuration.key,
+        "proxies": list(proxies),
+        "versions": store.versions(),
+    }
+    return frame
+
+
+def _columns(proxy: str, rows: Sequence[Row | None]) -> dict[str, object]:
+    """The column of a proxy, its logarithm where there is one, and the failures beside both."""
+    import numpy as np
+    import pandas as pd
+
+    values = np.array([_value(row) for row in rows], dtype=np.float64)
+    failures = [NOT_SCORED if row is None else row.failure for row in rows]
+    columns: dict[str, object] = {proxy: values}
+    if proxy in LOGARITHMS:
+        with np.errstate(divide="ignore"):
+            columns[LOGARITHMS[proxy]] = np.log(values)
+    if any(failures):
+        kinds = pd.array(failures, dtype="str")
+        columns |= {name + FAILURE: kinds for name in list(columns)}
+    return columns
+
+
+def _value(row: Row | None) -> float:
+    return float("nan") if row is None or row.value is None else row.value
+
+
+def write_scores(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table of scores as `.parquet` or `.csv`, the whole of it or nothing.
+
+    `frame.attrs` goes along: in Parquet as the metadata entry `zcproxy`, in CSV as a first line
+    `# {...}` (pandas reads the file with `comment="#"`). Numbers keep all their bits.
+
+    Raises: InputError for another ending; StoreError if the file cannot be written.
+    """
+    path = Path(path)
+    writer = _writer(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        writer(frame, partial)
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Raise what `write_scores` would raise for this path, before hours of computing.
+
+    Raises: InputError for another ending; StoreError if the folder is missing.
+    """
+    _writer(path)
+    if not path.absolute().parent.is_dir():
+        raise StoreError(f"there is no folder {path.parent} to write {path.name} into; create it")
+
+
+def _writer(path: Path) -> Callable[[pd.DataFrame, Path], None]:
+    writers = {".parquet": _write_parquet, ".csv": _write_csv}
+    if path.suffix not in writers:
+        raise InputError(f"{path.name} ends in neither .parquet nor .csv, the two ways to write it")
+    return writers[path.suffix]
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    metadata = {**(table.schema.metadata or {}), b"zcproxy": _metadata(frame).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {_metadata(frame)}\n")
+        frame.to_csv(file, index=False, lineterminator="\n")
+
+
+def _metadata(frame: pd.DataFrame) -> str:
+    return json.dumps({**frame.attrs, "rows": len(frame)}, sort_keys=True)
+
+
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Read and check a table of scores: a Parquet or CSV file, or a store itself.
+
+    A CSV file without the line of metadata is fine; its `attrs` are empty.
+
+    Raises: DataError if there is no such file, if it is damaged or truncated, or if it is not a
+        table of scores (the message says what is missing); StoreError for a damaged store.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}; zcproxy score --out writes such a file"
+        ) from error
+    if start == b"SQLite format 3\0":
+        return _read_store(path)
+    frame = _read_parquet(path) if start.startswith(b"PAR1") else _read_csv(path)
+    return _checked(frame, path)
+
+
+def _read_store(path: Path) -> pd.DataFrame:
+    from zcproxy import spaces
+
+    with Store.read(path) as store:
+        return export(store, spaces.get(store.configuration.space))
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is a damaged or truncated Parquet file; write it again") from error
+    frame: pd.DataFrame = table.to_pandas()
+    text = (table.schema.metadata or {}).get(b"zcproxy", b"{}").decode()
+    frame.attrs |= _parsed(text, path)
+    return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is neither Parquet, CSV nor a store of scores") from error
+    attributes = _parsed(text[1:].partition("\n")[0], path) if text.startswith("#") else {}
+    if not text.endswith("\n"):
+        raise DataError(f"{path} is truncated: its last line has no end; write it again")
+    try:
+        frame = pd.read_csv(path, comment="#")
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{path} is not a CSV file of scores: {error}") from error
+    for column in frame.columns:
+        if column.endswith(FAILURE):
+            frame[column] = frame[column].astype("str")
+    frame.attrs |= attributes
+    return frame
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        attributes = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} has damaged metadata; write it again") from error
+    if not isinstance(attributes, dict):
+        raise DataError(f"{path} has damaged metadata; write it again")
+    return attributes
+
+
+def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The frame, if it is a table of scores in which every nan has a reason."""
+    from pandas.api.types import is_numeric_dtype
+
+    if "architecture" not in frame.columns:
+        raise DataError(f"{path} is no table of scores: it has no column 'architecture'")
+    if frame["architecture"].isna().any() or frame["architecture"].duplicated().any():
+        raise DataError(f"{path}: an architecture is missing or appears twice")
+    rows = frame.attrs.pop("rows", len(frame))
+    if rows != len(frame):
+        raise DataError(f"{path} has {len(frame)} rows instead of {rows}; write it again")
+    scores = [c for c in frame.columns if c != "architecture" and not c.endswith(FAILURE)]
+    if not scores:
+        raise DataError(f"{path} is no table of scores: it has no column besides 'architecture'")
+    for column in scores:
+        if not is_numeric_dtype(frame[column]):
+            raise DataError(f"{path}: column '{column}' is not numeric")
+        frame[column] = frame[column].astype("float64")
+        missing = frame[column].isna()
+        if column + FAILURE in frame.columns:
+            missing &= frame[column + FAILURE].isna()
+        if missing.any():
+            where = frame["architecture"][missing].iloc[0]
+            raise DataError(f"{path}: column '{column}' has no value for {where}, and no reason")
+    return frame

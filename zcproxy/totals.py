@@ -1,0 +1,22 @@
+"""Saliencies become proxies by adding them up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+__all__ = ["norms", "total"]
+
+
+def total(saliency: Mapping[str, Tensor]) -> float:
+    """The sum of all numbers of a saliency, in float64; 0 for an empty one."""
+    sums = [scores.sum(dtype=torch.float64) for scores in saliency.values()]
+    return float(torch.stack(sums).sum()) if sums else 0.0
+
+
+def norms(tensors: Mapping[str, Tensor]) -> float:
+    """The sum of the L2 norms of tensors, in float64; 0 for none."""
+    lengths = [torch.linalg.vector_norm(t, dtype=torch.float64) for t in tensors.values()]
+    return float(torch.stack(lengths).sum()) if lengths else 0.0
