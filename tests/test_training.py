@@ -139,7 +139,7 @@ def test_global_randomness_and_mode_are_as_before() -> None:
 
 
 def _numpy_state() -> str:
-    return str(np.random.get_state(legacy=False))  # noqa: NPY002
+    return str(np.random.get_state(legacy=False))
 
 
 def test_train_gives_the_accuracy_after_training() -> None:

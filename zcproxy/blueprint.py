@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 __all__ = ["Blueprint", "Cell", "Edge", "Operation", "Value", "canonical_cell"]
 
@@ -59,7 +59,9 @@ class Cell:
             terms = (f"{n if n > 1 else ''}{names[atom]}" for atom, n in reversed(value))
             return "+".join(terms) if value else "0"
 
-        parts = [f"{names[i]}={op.name}({text(op.source)})" for i, op in enumerate(self.operations, 1)]
+        parts = [
+            f"{names[i]}={op.name}({text(op.source)})" for i, op in enumerate(self.operations, 1)
+        ]
         return "; ".join([*parts, f"out={text(self.output)}"])
 
 
@@ -89,7 +91,9 @@ class Blueprint:
     def key(self) -> str:
         """Text that is equal exactly for two blueprints of the same network (weights renamed)."""
         frame = f"{self.stages}x{self.cells} cells, {self.channels} channels"
-        return f"{self.cell} | {frame}, {self.in_channels}x{self.image}x{self.image} -> {self.classes}"
+        return (
+            f"{self.cell} | {frame}, {self.in_channels}x{self.image}x{self.image} -> {self.classes}"
+        )
 
     @property
     def live(self) -> Blueprint:
@@ -109,7 +113,9 @@ class Blueprint:
     @property
     def live_params(self) -> int:
         """Parameters on a path from input to output; 0 for a disconnected network."""
-        return self._skeleton_params + self._cell_params(self.cell.weighted) if self.connected else 0
+        return (
+            self._skeleton_params + self._cell_params(self.cell.weighted) if self.connected else 0
+        )
 
     @property
     def flops(self) -> int:
@@ -160,7 +166,7 @@ class Blueprint:
         return side * side
 
 
-@lru_cache(maxsize=None)
+@cache
 def canonical_cell(edges: tuple[Edge, ...], output: int) -> Cell:
     """The canonical, live cell of a graph whose nodes sum the operations on their incoming edges.
 
@@ -234,7 +240,8 @@ def _ordered(operations: list[Operation], output: Value) -> Cell:
     """
     colours = _colours(operations, output)
     groups = [
-        [atom for atom, c in enumerate(colours, 1) if c == colour] for colour in sorted(set(colours))
+        [atom for atom, c in enumerate(colours, 1) if c == colour]
+        for colour in sorted(set(colours))
     ]
     orders = (
         list(itertools.chain.from_iterable(choice))
@@ -274,7 +281,7 @@ def _colours(operations: Sequence[Operation], output: Value) -> list[int]:
 
 
 def _ranks(signatures: Sequence[tuple[object, ...]]) -> list[int]:
-    order = {s: i for i, s in enumerate(sorted(set(signatures)))}  # type: ignore[type-var]
+    order = {s: i for i, s in enumerate(sorted(set(signatures)))}
     return [order[s] for s in signatures]
 
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def names(path: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def summary(package: str, name: str) -> str:
     """First sentence of a measure's docstring, read without running the file."""
     spec = importlib.util.find_spec(f"{package}.{name}")

@@ -154,7 +154,7 @@ def _is_right(place: Path, remote: Remote) -> bool:
 
 def _download(url: str, part: Path, progress: Progress) -> None:
     """Bring `url` to `part`; every way the network can fail becomes one sentence."""
-    from pooch import HTTPDownloader  # type: ignore[import-untyped]
+    from pooch import HTTPDownloader
     from requests import exceptions as failed
 
     try:

@@ -221,10 +221,10 @@ class Probe:
             raise MeasureError(
                 "not_applicable", "the inputs are integers; the output has no derivative in them"
             )
+        if not self.output.requires_grad:
+            raise MeasureError("disconnected", "the output does not depend on the input")
         with without_weight_gradients():
-            rows = torch.autograd.grad(
-                self.output.sum(), leaves, retain_graph=True, allow_unused=True
-            )
+            rows = _gradients(self.output.sum(), leaves, retain_graph=True)
         found = [row.reshape(len(row), -1) for row in rows if row is not None]
         if not found:
             raise MeasureError("disconnected", "no path leads from the input to the output")
@@ -254,9 +254,7 @@ class Probe:
             raise MeasureError("not_applicable", "the network has no convolution or linear layer")
         if not output.requires_grad:
             raise MeasureError("disconnected", "the output does not depend on any parameter")
-        flow = torch.autograd.grad(
-            output.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True
-        )
+        flow = _gradients(output.sum(), list(leaves.values()), materialize_grads=True)
         return {
             name: (leaf.detach() * g).abs()
             for (name, leaf), g in zip(leaves.items(), flow, strict=True)
@@ -300,12 +298,11 @@ class Probe:
             raise MeasureError("disconnected", "the loss does not depend on any parameter")
         self._recorder.fisher.listening = True
         try:
-            gradients = torch.autograd.grad(
+            gradients = _gradients(
                 self.loss,
                 [self._parameters[name] for name in names],
                 create_graph="twice" in self._passes,
                 retain_graph=True,
-                allow_unused=True,
             )
         finally:
             self._recorder.fisher.listening = False
@@ -339,15 +336,23 @@ class Probe:
         kwargs: dict[str, Tensor],
         dtype: torch.dtype | None = None,
     ) -> Any:
-        """The network's output with other parameters, and with copies of its buffers."""
+        """The network's output with other parameters, and with copies of its buffers and inputs.
+
+        A network may overwrite both; as a copy of a leaf, an input may be overwritten.
+        """
         buffers = {
             name: b.to(dtype, copy=True) if dtype and b.is_floating_point() else b.clone()
             for name, b in self.network.named_buffers()
         }
+        tensors = {**parameters, **buffers}
         try:
             with torch.enable_grad():
                 return torch.func.functional_call(
-                    self.network, {**parameters, **buffers}, args, kwargs
+                    self.network,
+                    {place: tensors[name] for place, name in _places(self.network).items()},
+                    tuple(x.clone() for x in args),
+                    {name: x.clone() for name, x in kwargs.items()},
+                    tie_weights=False,
                 )
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             shapes = ", ".join(str(tuple(x.shape)) for x in (*args, *kwargs.values()))
@@ -400,13 +405,23 @@ def _weights(network: nn.Module, protocol: Protocol) -> Iterator[Weight]:
         elif protocol.attention and isinstance(module, _TRANSPOSED):
             found = [Weight(name_of(module.weight, module), 1, module.groups)]
         elif protocol.attention and isinstance(module, nn.MultiheadAttention):
-            projections = (module.in_proj_weight, module.q_proj_weight)
-            projections += (module.k_proj_weight, module.v_proj_weight)
+            names_of_projections = ("in", "q", "k", "v")
+            projections = [getattr(module, f"{n}_proj_weight") for n in names_of_projections]
             found = [Weight(name_of(p, module), 0) for p in projections if p is not None]
         for weight in found:
             if weight.name not in seen:
                 seen.add(weight.name)
                 yield weight
+
+
+def _gradients(output: Tensor, leaves: list[Tensor], **how: Any) -> tuple[Any, ...]:
+    """Gradients of a scalar; None (or zeros) for leaves it does not depend on."""
+    try:
+        return torch.autograd.grad(output, leaves, allow_unused=True, **how)
+    except RuntimeError as error:
+        raise InputError(
+            f"the network cannot be differentiated on this batch: {_first_line(error)}"
+        ) from error
 
 
 def _leaves(network: nn.Module) -> dict[str, Tensor]:
@@ -419,6 +434,20 @@ def _leaves(network: nn.Module) -> dict[str, Tensor]:
             raise InputError(f"{name} is complex; measures are defined for real weights")
         leaves[name] = _usable(p).detach().requires_grad_(p.is_floating_point())
     return leaves
+
+
+def _places(network: nn.Module) -> dict[str, str]:
+    """Every place of a parameter or buffer and its name; a place in a shared module only once.
+
+    With its own `tie_weights`, torch does not give a module that occurs twice its weights back.
+    """
+    names = {id(t): name for name, t in (*network.named_parameters(), *network.named_buffers())}
+    places = {}
+    for prefix, module in network.named_modules():
+        for kind in (module.named_parameters, module.named_buffers):
+            for name, tensor in kind(prefix, recurse=False, remove_duplicate=False):
+                places[name] = names[id(tensor)]
+    return places
 
 
 def _usable(x: Tensor) -> Tensor:

@@ -24,14 +24,21 @@ _CONVOLUTIONS = (
 
 
 def _kinks_of_clamp(*args: Any, min: Any = None, max: Any = None, **_: Any) -> tuple[float, ...]:
-    bounds = (*args[1:], *([None] * 2))[:2]
-    low = bounds[0] if min is None else min
-    high = bounds[1] if max is None else max
+    low = args[1] if len(args) > 1 and min is None else min
+    high = args[2] if len(args) > 2 and max is None else max
     return tuple(float(b) for b in (low, high) if isinstance(b, int | float))
 
 
-def _kinks_of_hardtanh(_: Tensor, min_val: float = -1.0, max_val: float = 1.0, *__: Any) -> Any:
-    return (min_val, max_val)
+def _kinks_of_hardtanh(
+    *args: Any, min_val: float = -1.0, max_val: float = 1.0, **_: Any
+) -> tuple[float, ...]:
+    low = args[1] if len(args) > 1 else min_val
+    high = args[2] if len(args) > 2 else max_val
+    return (float(low), float(high))
+
+
+def _kinks_of_threshold(*args: Any, threshold: float = 0.0, **_: Any) -> tuple[float, ...]:
+    return (float(args[1] if len(args) > 1 else threshold),)
 
 
 _Kinks = Callable[..., tuple[float, ...]]
@@ -52,7 +59,7 @@ _PIECEWISE: dict[Any, _Kinks] = {
     F.hardsigmoid: _constant(-3.0, 3.0),
     F.hardtanh: _kinks_of_hardtanh,
     F.hardtanh_: _kinks_of_hardtanh,
-    F.threshold: lambda _, threshold, *__, **___: (float(threshold),),
+    F.threshold: _kinks_of_threshold,
     **dict.fromkeys((torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_), _kinks_of_clamp),
     **dict.fromkeys((torch.clamp_min, Tensor.clamp_min, Tensor.clamp_min_), _kinks_of_clamp),
 }
@@ -182,7 +189,8 @@ class Recorder(TorchFunctionMode):
         channel = -1 if func in _LINEAR else -(weight.dim() - 1)
         activation = Activation(name, result, channel)
         self._alive[id(result)] = activation
-        result.register_hook(functools.partial(self.fisher.add, activation))
+        hook = functools.partial(self.fisher.add, activation)
+        result.register_hook(hook)  # type: ignore[no-untyped-call]
 
     def _save_from_overwriting(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zcproxy import catalogue, protocols, proxies
-from zcproxy import saliency as saliencies
+from zcproxy import catalogue, protocols, proxies, saliencies
 from zcproxy.errors import InputError, MeasureError, unknown
 from zcproxy.probe import Inputs, Loss, Probe
 from zcproxy.undisturbed import gradients_enabled
@@ -124,7 +123,7 @@ def saliency(
     """
     if name not in saliencies.NAMES:
         raise unknown("saliency", name, saliencies.NAMES, "zcproxy list saliencies shows all")
-    function, passes = catalogue.load("zcproxy.saliency", name)
+    function, passes = catalogue.load("zcproxy.saliencies", name)
     how = protocols.get(protocol)
     with gradients_enabled():
         probe = Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
@@ -146,14 +145,11 @@ def _proxy(name: str) -> tuple[Any, frozenset[str]]:
 def _result(function: Any, probe: Probe) -> Result:
     start = time.perf_counter()
     value: float | None = None
-    failure: MeasureError | None = None
+    failure = message = None
     try:
         value = function(probe)
         if not math.isfinite(value):
-            value, failure = None, MeasureError("nonfinite", f"the value is {value}")
-    except MeasureError as error:
-        failure = error
-    seconds = time.perf_counter() - start
-    if failure is None:
-        return Result(value, None, None, seconds)
-    return Result(None, failure.kind, str(failure), seconds)
+            value, failure, message = None, "nonfinite", f"the value is {value}"
+    except MeasureError as error:  # kept, it would keep the graph through its traceback
+        failure, message = error.kind, str(error)
+    return Result(value, failure, message, time.perf_counter() - start)

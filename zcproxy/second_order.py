@@ -32,16 +32,21 @@ def without_weight_gradients() -> Iterator[None]:
 
 
 def convolution(
-    x: Tensor, weight: Tensor, stride: list[int], padding: list[int], dilation: list[int], groups: int
+    x: Tensor,
+    weight: Tensor,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
 ) -> Tensor:
     """The convolution of x (N, C, H, W) with weight (D, C / groups, h, w), without bias."""
-    result: Tensor = _Convolution.apply(x, weight, (stride, padding, dilation, groups))
+    result: Tensor = _Convolution.apply(x, weight, (stride, padding, dilation, groups))  # type: ignore[no-untyped-call]
     return result
 
 
 def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Normalize x (N, C, ...) by the batch's mean and variance, then scale and shift."""
-    result: Tensor = _BatchNorm.apply(x, weight, bias, eps)
+    result: Tensor = _BatchNorm.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -74,7 +79,7 @@ class _Convolution(Function):
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wanted = (ctx.needs_input_grad[0], _weights_wanted and ctx.needs_input_grad[1])
-        gx, gw = _ConvolutionBackward.apply(gy, x, weight, ctx.how, wanted)
+        gx, gw = _ConvolutionBackward.apply(gy, x, weight, ctx.how, wanted)  # type: ignore[no-untyped-call]
         return gx, gw, None
 
 
@@ -126,17 +131,24 @@ class _BatchNorm(Function):
     @staticmethod
     def backward(ctx: Any, gy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
-        gx, gw, gb = _BatchNormBackward.apply(gy, x, weight, mean, rstd, ctx.eps)
-        return gx, gw, gb, None
+        gx, gw, gb = _BatchNormBackward.apply(gy, x, weight, mean, rstd, ctx.eps)  # type: ignore[no-untyped-call]
+        _, scaled, shifted, _ = ctx.needs_input_grad
+        return gx, gw if scaled else None, gb if shifted else None, None
 
 
 class _BatchNormBackward(Function):
     @staticmethod
     def forward(
-        ctx: Any, gy: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, rstd: Tensor, eps: float
+        ctx: Any,
+        gy: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        mean: Tensor,
+        rstd: Tensor,
+        eps: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         plain, gw, gb = _normalized_gradient(gy, x, mean, rstd, eps)
-        ctx.save_for_backward(gy, x, weight, mean, rstd, plain, gw)
+        ctx.save_for_backward(x, weight, mean, rstd, plain, gw)
         ctx.eps = eps
         ctx.set_materialize_grads(False)
         return _scaled(plain, weight), gw, gb
@@ -154,7 +166,7 @@ class _BatchNormBackward(Function):
             dS/dx      = -weight rstd / m (s x^ + d P(ggx) + b P(gy)) + ggw P(gy)
             dS/dweight = s,  s = sum(ggx P(gy)),  d = sum(gy x^),  b = sum(ggx x^)
         """
-        gy, x, weight, mean, rstd, plain, d = ctx.saved_tensors
+        x, weight, mean, rstd, plain, d = ctx.saved_tensors
         m = x.numel() // x.shape[1]
         scale = rstd if weight is None else weight * rstd
         zero = torch.zeros_like(rstd)

@@ -29,11 +29,11 @@ class Recipe:
     learning rate to zero. Every image of a training batch is shifted by -`shift` ... `shift` pixels
     in both directions, drawn anew each time; batches that are not full are left out. Afterwards the
     running statistics of batch norm are replaced by means over one pass through the training
-    images, for the moving averages of so short a training would add noise to its result.
+    images, so that they belong to the final weights.
 
     The accuracy is that of the last epoch over all test images, each taken as it is and shifted
-    by `shift` pixels in the four directions: five times the images, so finer steps than one
-    image makes, and a test that is not saturated.
+    by `shift` pixels in the four directions: five times the images, and a harder test
+    than the plain one.
     """
 
     epochs: int = 4

@@ -68,7 +68,7 @@ def test_machines_get_everything(scores):
 
 
 def test_counts_come_from_the_space(scores):
-    path, chosen = scores
+    path, _chosen = scores
     found = json.loads(run(path, "--by", "snip+live_params:log-rank", "--json"))
     first = found["candidates"][0]
     counts = spaces.get("nasbench201").counts(first["architecture"], "cifar10")

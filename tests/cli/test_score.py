@@ -46,14 +46,6 @@ def two():
     return {"a": small(), "b": small()}
 """
 
-SCORE = """
-import typer
-from zcproxy.cli.score import score
-app = typer.Typer()
-app.command()(score)
-app()
-"""
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -251,7 +243,7 @@ def test_interrupting_keeps_what_is_done_and_exits_130(folder: Path) -> None:
         except StoreError:
             return 0
 
-    command = [sys.executable, "-c", SCORE, *arguments]
+    command = [sys.executable, "-c", "from zcproxy.cli import main; main()", "score", *arguments]
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # not so in the background
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
         eventually(lambda: rows() > 2 or process.poll() is not None)

@@ -71,7 +71,7 @@ def test_a_second_row_of_a_network_and_proxy_is_refused_and_changes_nothing(path
     new = Row("new", "snip", 1.0)
     with Store.open(path, CONFIGURATION) as store:
         with pytest.raises(StoreError, match="UNIQUE"):
-            store.add([new, dataclasses.replace(ROWS[0], value=9.0)], VERSIONS)
+            store.add([new, dataclasses.replace(ROWS[0], value=9.0, seconds=9.0)], VERSIONS)
         assert store.rows() == ROWS
         store.add([new], VERSIONS)
         assert len(store.rows()) == len(ROWS) + 1

@@ -88,6 +88,15 @@ def test_counts_are_those_of_each_architecture(frame: pd.DataFrame) -> None:
     assert dead["live_params"] == conv["live_params"]
 
 
+def test_counts_are_those_on_the_data_set_of_the_run(tmp_path: Path) -> None:
+    settings = Configuration("nasbench201", "cifar100", "00", (3, 32, 32), 100)
+    space = spaces.get("nasbench201")
+    with Store.open(tmp_path / "run.sqlite", settings) as store:
+        params = export(store, space, [CONV], ["params"])["params"][0]
+    # the benchmark's own counts: an empty cell, a 3x3 convolution, and 90 classes of 64 + 1 more
+    assert params == 73_306 + 243_040 + 90 * 65
+
+
 def test_the_order_of_columns_is_that_asked_for(path: Path) -> None:
     with Store.read(path) as store:
         frame = export(store, SPACE, [CONV], ["synflow", "flops", "snip"])
@@ -167,6 +176,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_an_old_file_is_replaced_not_overwritten(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """Whoever has the old file open keeps all of it."""
+    (tmp_path / "scores.csv").write_text("old")
+    (tmp_path / "link").hardlink_to(tmp_path / "scores.csv")
+    write_scores(frame, tmp_path / "scores.csv")
+    assert (tmp_path / "link").read_text() == "old"
+    assert len(read_scores(tmp_path / "scores.csv")) == len(frame)
+
+
 def test_bad_outputs_are_known_before_computing(frame: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in neither .parquet nor .csv"):
         check_output(tmp_path / "scores.xlsx")
@@ -193,6 +211,10 @@ BAD_CSV = {
     "nameless": ("architecture,snip\n,1\na,2\n", "is missing"),
     "nan without reason": (
         "architecture,snip\na,1\nb,\n",
+        "'snip' has no value for b, and no reason",
+    ),
+    "reason for another row": (
+        "architecture,snip,snip_failure\na,,error\nb,,\n",
         "'snip' has no value for b, and no reason",
     ),
     "reason elsewhere": (

@@ -12,6 +12,7 @@ from zcproxy.analysis.combine import (
     vote_concordance,
 )
 from zcproxy.analysis.failures import POLICIES, FailurePolicy, Pairs, complete, pairs, policy
+from zcproxy.analysis.noise import NoiseCeiling, noise_ceiling
 from zcproxy.analysis.partial import partial_spearman
 from zcproxy.analysis.ranking import ranking
 from zcproxy.analysis.ranks import average_ranks, tied
@@ -27,6 +28,7 @@ __all__ = [
     "Combination",
     "FailurePolicy",
     "Interval",
+    "NoiseCeiling",
     "Pairs",
     "agreement",
     "agreement_table",
@@ -39,6 +41,7 @@ __all__ = [
     "kendall",
     "log_rank",
     "mean_rank",
+    "noise_ceiling",
     "overlap",
     "pairs",
     "partial_spearman",

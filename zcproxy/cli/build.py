@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_data", "table_of"]
 
-NETWORKS, SEEDS = 1000, 3
+NETWORKS, SEEDS = 500, 2
 """Size of the table that comes with the package."""
 
 LINE_EVERY = 50

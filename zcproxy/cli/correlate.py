@@ -62,7 +62,7 @@ def correlate(
     subset: Subset = "all",
     failures: Failures = "omit",
     top: Top = 0.1,
-    k: K = [10, 100],  # noqa: B006
+    k: K = [10, 100],
     resamples: Resamples = 1000,
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcproxy.errors import InputError
+from zcproxy.errors import InputError, InterruptedRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,15 +83,21 @@ def _score(architectures: list[str], workers: int, folder: Path) -> Path:
     store, scores = folder / "scores.sqlite", folder / "scores.parquet"
     names = proxies.names()
     typer.echo(f"scoring {len(architectures):,} networks by {len(names)} proxies ...", err=True)
-    with bar("scoring") as progress:
-        run(
-            prepare(SPACE, DATASET, batch_size=BATCH),
-            architectures,
-            names,
-            store,
-            workers=workers,
-            progress=lambda state: progress(state.done, state.total),
-        )
+    setup = prepare(SPACE, DATASET, batch_size=BATCH)
+    try:
+        with bar("scoring") as progress:
+            run(
+                setup,
+                architectures,
+                names,
+                store,
+                workers=workers,
+                progress=lambda state: progress(state.done, state.total),
+            )
+    except KeyboardInterrupt:
+        raise InterruptedRun(
+            f"stopped: all scores so far are kept in {store}; the same command goes on from there"
+        ) from None
     with Store.read(store) as opened:
         write_scores(export(opened, spaces.get(SPACE), architectures, names), scores)
     return scores

@@ -47,12 +47,12 @@ def listing(
 
 def _entries(kind: Kind) -> dict[str, str]:
     """Names of one kind and a sentence on each."""
-    from zcproxy import catalogue, protocols, proxies, saliency, spaces
+    from zcproxy import catalogue, protocols, proxies, saliencies, spaces
 
     if kind is Kind.proxies:
         return {name: proxies.summary(name) for name in proxies.names()}
     if kind is Kind.saliencies:
-        return {name: catalogue.summary("zcproxy.saliency", name) for name in saliency.NAMES}
+        return {name: catalogue.summary("zcproxy.saliencies", name) for name in saliencies.NAMES}
     if kind is Kind.spaces:
         return {name: spaces.get(name).summary for name in spaces.names()}
     if kind is Kind.protocols:

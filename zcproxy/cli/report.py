@@ -34,7 +34,7 @@ def report(
     subset: Subset = "all",
     failures: Failures = "omit",
     top: Top = 0.1,
-    k: K = [10, 100],  # noqa: B006
+    k: K = [10, 100],
     resamples: Resamples = 1000,
     seed: Seed = 0,
 ) -> None:

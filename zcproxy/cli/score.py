@@ -17,7 +17,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from zcproxy.errors import InputError, unknown
+from zcproxy.errors import InputError, InterruptedRun, unknown
 
 if TYPE_CHECKING:
     from zcproxy.configuration import Configuration
@@ -182,9 +182,9 @@ def _run(
             )
     except KeyboardInterrupt:
         kept = f"{last[0].done:,} of {last[0].total:,} networks are" if last else "all so far is"
-        message = f"stopped: {kept} kept in {store}; the same command goes on from there"
-        typer.echo(message, err=True)
-        raise typer.Exit(130) from None
+        raise InterruptedRun(
+            f"stopped: {kept} kept in {store}; the same command goes on from there"
+        ) from None
 
 
 @contextmanager

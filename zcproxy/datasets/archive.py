@@ -48,7 +48,7 @@ def holds_images(path: Path) -> bool:
 
 
 def classes(path: Path) -> int:
-    """Number of classes: the length of `class_names` or `fine_names`, else the largest label + 1."""
+    """Number of classes: the length of `class_names` or `fine_names`, else the last label + 1."""
     with _opened(path) as file:
         for key in ("class_names", "fine_names"):
             if key in file:

@@ -59,7 +59,7 @@ def batch(
 
     For real images the batch of seed s is images s*size ... (s+1)*size - 1 of the official order,
     unshuffled and without augmentation, so every official form of a data set and every file that
-    holds these positions give equal bits. `noise` draws standard normal pixels, then uniform labels,
+    holds these positions give equal bits. `noise` draws normal pixels, then uniform labels,
     from a generator of its own seeded with `seed`; `ones` is all ones with labels 0, 1, 2, ... in
     turn (its seed changes nothing).
 

@@ -121,7 +121,7 @@ def _digits() -> Source:
     """scikit-learn's digits: the first 1,000 images train, the other 797 test."""
 
     def read(part: slice) -> Pixels:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits
 
         digits = load_digits()
         images = digits.images[part].astype(np.uint8)[:, None]

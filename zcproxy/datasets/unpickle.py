@@ -48,7 +48,7 @@ class _Restricted(pickle.Unpickler):
 def unpickle(content: bytes, where: str) -> dict[str, Any]:
     """The dictionary in a pickle, keys as str; `where` names the file in errors.
 
-    Raises: DataError if the pickle is damaged, holds no dictionary, or asks for anything but arrays.
+    Raises: DataError if the pickle is damaged, is no dictionary, or asks for more than arrays.
     """
     try:
         loaded = _Restricted(io.BytesIO(content), encoding="bytes").load()

@@ -49,7 +49,7 @@ class Ledger:
         self._lock = Lock(self.path)
         try:
             with _explained(self.path):
-                self._file = open(self.path, "ab+", buffering=0)  # noqa: SIM115
+                self._file = open(self.path, "ab+", buffering=0)  # noqa: SIM115 - closed by `close`
             self.trainings = self._resume(description)
         except BaseException:
             self.close()

@@ -1,4 +1,4 @@
-"""Which networks the embedded benchmark trains, and how; fixed before any accuracy was seen."""
+"""Which networks the embedded benchmark trains: a random sample that no accuracy has a part in."""
 
 from __future__ import annotations
 

@@ -11,6 +11,9 @@ from zcproxy.networks.initialization import initialize
 
 __all__ = ["CellNetwork"]
 
+LAYOUT = torch.channels_last
+"""The memory layout in which convolutions on processors are fastest."""
+
 
 class CellNetwork(nn.Module):
     """Stem, stages of equal cells with a residual reduction block between them, and a classifier.
@@ -31,7 +34,7 @@ class CellNetwork(nn.Module):
             self._build(blueprint)
         self.to_empty(device="cpu")
         initialize(self, seed)
-        self.to(memory_format=torch.channels_last)  # convolutions on CPUs are twice as fast so
+        self.to(memory_format=LAYOUT)  # type: ignore[call-overload]
 
     def _build(self, blueprint: Blueprint) -> None:
         first, last = blueprint.widths[0], blueprint.widths[-1]
@@ -56,7 +59,7 @@ class CellNetwork(nn.Module):
         if not self.blueprint.connected:
             features = images.new_zeros(len(images), self.blueprint.widths[-1])
         else:
-            images = images.contiguous(memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=LAYOUT)
             features = self.last(self.blocks(self.stem(images))).mean((2, 3))
         scores: Tensor = self.classifier(features)
         return scores
@@ -100,7 +103,8 @@ class _Reduction(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         main: Tensor = self.second(self.first(features))
-        return main + self.shortcut(features)
+        shortcut: Tensor = self.shortcut(features)
+        return main + shortcut
 
 
 def _conv(name: str, width: int, wider: int, stride: int = 1) -> nn.Sequential:
@@ -116,7 +120,9 @@ def _conv(name: str, width: int, wider: int, stride: int = 1) -> nn.Sequential:
 def _dead(blueprint: Blueprint) -> nn.ModuleList:
     """What never runs: the dead operations of every cell, or all but the classifier."""
     widths = blueprint.widths
-    dead = [_conv(op, w, w) for w in widths for _ in range(blueprint.cells) for op in blueprint.dead]
+    dead = [
+        _conv(op, w, w) for w in widths for _ in range(blueprint.cells) for op in blueprint.dead
+    ]
     if blueprint.connected:
         return nn.ModuleList(dead)
     stem = nn.Sequential(

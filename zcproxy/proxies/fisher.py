@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zcproxy.probe import Probe
-from zcproxy.saliency.fisher import fisher as channel_information
+from zcproxy.saliencies.fisher import fisher as channel_information
 from zcproxy.totals import total
 
 PASSES = ("activations",)

@@ -22,12 +22,13 @@ def jacob_cov(probe: Probe) -> float:
 
     Source: Mellor et al., version 1 of arXiv:2006.04647; Abdelfattah et al., ICLR 2021.
     """
-    rows = probe.input_jacobian.double()
-    rows = rows - rows.mean(1, keepdim=True)
+    jacobian = probe.input_jacobian.double()
+    rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    rounding = 1e-13 * torch.linalg.vector_norm(jacobian, dim=1, keepdim=True)
     if not bool(torch.isfinite(lengths).all()):
         raise MeasureError("nonfinite", "the derivative of the output by the input is not finite")
-    if not bool((lengths > 0).all()):
+    if not bool((lengths > rounding).all()):
         raise MeasureError("degenerate", "the output's derivative by an image is constant over it")
     unit = rows / lengths
     values = torch.linalg.eigvalsh(unit @ unit.T).clamp_min(0)

@@ -19,8 +19,8 @@ def nwot(probe: Probe) -> float:
     activation with two kinks counts at each. K is exact; the determinant is in float64.
 
     Raises MeasureError: of kind `not_applicable` without piecewise activations, `disconnected`
-    without a path from input to output, `degenerate` if K is singular (two images of equal
-    pattern).
+    without a path from input to output, `degenerate` if K is singular (such as two
+    images of equal pattern). What is not a number is not on.
 
     Source: Mellor et al., Neural Architecture Search without Training, ICML 2021,
     arXiv:2006.04647 version 3, equation 2.
@@ -29,8 +29,11 @@ def nwot(probe: Probe) -> float:
         raise MeasureError("disconnected", "no path leads from the input to the output")
     kernel, units = probe.pattern_kernel
     if units == 0:
-        raise MeasureError("not_applicable", "the network has no ReLU or other piecewise activation")
-    sign, value = torch.linalg.slogdet(kernel)
-    if float(sign) <= 0 or not bool(torch.isfinite(value)):
-        raise MeasureError("degenerate", "two images have the same activation pattern")
-    return float(value)
+        raise MeasureError(
+            "not_applicable", "the network has no ReLU or other piecewise activation"
+        )
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(eigenvalues[-1])
+    if float(eigenvalues[0]) <= rounding:
+        raise MeasureError("degenerate", "two images, or a few, have dependent activation patterns")
+    return float(torch.linalg.slogdet(kernel).logabsdet)

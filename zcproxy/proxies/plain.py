@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zcproxy.probe import Probe
-from zcproxy.saliency.plain import plain as signed_saliency
+from zcproxy.saliencies.plain import plain as signed_saliency
 from zcproxy.totals import total
 
 

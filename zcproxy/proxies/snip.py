@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zcproxy.probe import Probe
-from zcproxy.saliency.snip import snip as connection_sensitivity
+from zcproxy.saliencies.snip import snip as connection_sensitivity
 from zcproxy.totals import total
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
-from zcproxy.saliency.synflow import synflow as synaptic_flow
+from zcproxy.saliencies.synflow import synflow as synaptic_flow
 from zcproxy.totals import total
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from zcproxy.errors import unknown
 from zcproxy.spaces.nasbench201 import NASBench201
 
@@ -22,7 +20,6 @@ def names() -> list[str]:
     return sorted(_SPACES)
 
 
-@lru_cache(maxsize=None)
 def get(name: str) -> NASBench201:
     """The space called `name`; raises InputError with the nearest name if there is none."""
     if name not in _SPACES:

@@ -25,8 +25,8 @@ def write(frame: pd.DataFrame, path: Path | str) -> Path:
 
     Raises: DataError if the folder cannot be written or the disk is full.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     path = Path(path)
     frames.check(frame, str(path))

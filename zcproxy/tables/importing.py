@@ -21,7 +21,7 @@ def import_file(
     trust: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Imported:
-    """The table in a file or folder, by its kind: CSV, `.pth`, NATS-Bench folder or `.tar`, Parquet.
+    """The table in a file or folder: CSV, `.pth`, NATS-Bench folder or `.tar`, or Parquet.
 
     Raises: InputError for an unknown kind or options that do not fit it; DataError for a missing or
         damaged file.

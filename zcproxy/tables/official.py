@@ -1,7 +1,8 @@
 """Tables from the official files of NAS-Bench-201 and NATS-Bench, read by their own packages.
 
-Both benchmarks ship Python pickles, which can run any code while they are read. The `.pth` is opened
-with torch's restricted reader (`weights_only=True`), which admits plain data and numpy numbers only.
+Both benchmarks ship Python pickles, which can run any code while they are read. The `.pth` is
+opened with torch's restricted reader (`weights_only=True`), which admits plain data and numpy
+numbers only.
 NATS-Bench's package opens its files itself and unrestricted, so it is used only when the caller
 says `trust=True`.
 """
@@ -41,8 +42,8 @@ def nasbench201(
 ) -> pd.DataFrame:
     """The table in an official `NAS-Bench-201-v1_*.pth`, through the package `nas-bench-201`.
 
-    Memory: the official file is 4.7 GB and grows several times as Python objects. The package copies
-    whatever it is given; so it gets 200 architectures at a time, which are forgotten afterwards.
+    Memory: the official file is 4.7 GB and grows several times as Python objects. The package
+    copies whatever it is given; so it gets 200 architectures at a time, which are forgotten afterwards.
 
     Args:
         path: the file.
@@ -118,7 +119,7 @@ def _torch_load(path: Path, trust: bool) -> Any:
 
 def _of_dictionary(content: dict[str, Any], path: Path, progress: Progress) -> Iterator[Trial]:
     """Trials in the dictionary of the `.pth`; its records are removed as they are read."""
-    from nas_201_api import NASBench201API  # type: ignore[import-untyped]
+    from nas_201_api import NASBench201API
 
     names, records = content["meta_archs"], content["arch2infos"]
     indices = sorted(records)
@@ -140,7 +141,7 @@ def _of_dictionary(content: dict[str, Any], path: Path, progress: Progress) -> I
 
 def _of_folder(folder: Path, origin: str, progress: Progress) -> Iterator[Trial]:
     """Trials of the architectures whose files are in a NATS-Bench folder."""
-    from nats_bench import create  # type: ignore[import-untyped]
+    from nats_bench import create
 
     files = sorted(p.name for p in folder.iterdir() if _FILE.fullmatch(p.name))
     if "meta.pickle.pbz2" not in files:

@@ -1,0 +1,72 @@
+"""Measures are the files of their folders: names, first sentences, functions."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+import zcproxy
+from zcproxy import catalogue, proxies, saliencies
+from zcproxy.probe import PASSES
+
+PACKAGE = Path(zcproxy.__file__).parent
+TWELVE = [
+    "fisher",
+    "flops",
+    "grad_norm",
+    "grasp",
+    "jacob_cov",
+    "l2_norm",
+    "live_params",
+    "nwot",
+    "params",
+    "plain",
+    "snip",
+    "synflow",
+]
+
+
+def test_the_twelve_proxies() -> None:
+    assert proxies.names() == TWELVE
+    assert proxies.COUNTS == ("params", "flops", "live_params")
+    proxies.names().clear()
+    assert len(proxies.names()) == 12
+
+
+def test_the_saliencies() -> None:
+    assert saliencies.NAMES == ("fisher", "grasp", "plain", "snip", "synflow")
+
+
+@pytest.mark.parametrize("folder", ["proxies", "saliencies"])
+def test_one_file_per_measure(folder: str) -> None:
+    files = {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
+    names = proxies.names() if folder == "proxies" else list(saliencies.NAMES)
+    assert sorted(files) == names
+    for name in names:
+        function, passes = catalogue.load(f"zcproxy.{folder}", name)
+        assert function.__name__ == name
+        assert list(inspect.signature(function).parameters) == ["probe"]
+        assert passes <= PASSES
+        assert "Source:" in (inspect.getdoc(function) or "") or name in proxies.COUNTS
+
+
+@pytest.mark.parametrize("name", TWELVE)
+def test_a_summary_is_the_first_paragraph_of_the_docstring(name: str) -> None:
+    summary = proxies.summary(name)
+    function, _ = catalogue.load("zcproxy.proxies", name)
+    assert summary == " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split("\n"))
+    assert summary.endswith(".")
+    assert "\n" not in summary
+
+
+def test_a_name_without_a_file_is_an_error() -> None:
+    with pytest.raises(ValueError, match="has no file"):
+        catalogue.summary("zcproxy.proxies", "nothing")
+
+
+def test_a_new_file_is_a_new_measure(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def own(probe):\n    '''Mine.'''\n")
+    (tmp_path / "__init__.py").write_text("")
+    assert catalogue.names([str(tmp_path)]) == ("own",)

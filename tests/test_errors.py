@@ -1,0 +1,32 @@
+"""The exception tree, and the answer to a wrong name."""
+
+from __future__ import annotations
+
+import pytest
+
+from zcproxy import errors
+from zcproxy.errors import InputError, MeasureError, ZcproxyError, unknown
+
+
+def test_the_tree() -> None:
+    for name in set(errors.__all__) - {"unknown"}:
+        assert issubclass(getattr(errors, name), ZcproxyError)
+    assert issubclass(InputError, ValueError)
+    assert not issubclass(MeasureError, ValueError)
+
+
+def test_a_measure_error_has_a_kind() -> None:
+    error = MeasureError("degenerate", "two images are equal")
+    assert (error.kind, str(error)) == ("degenerate", "two images are equal")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("snipp", "no proxy named 'snipp'; did you mean 'snip'? (a hint)"),
+        ("xyz", "no proxy named 'xyz'; known: snip, synflow (a hint)"),
+    ],
+)
+def test_a_wrong_name_is_answered(name: str, expected: str) -> None:
+    assert str(unknown("proxy", name, ["synflow", "snip"], "a hint")) == expected
+    assert str(unknown("proxy", "synflo", iter(["synflow"]))).endswith("did you mean 'synflow'?")
