@@ -314,3 +314,19 @@ def test_the_key_of_a_network_depends_on_its_size() -> None:
         Blueprint(cell, classes=100).key,
     }
     assert len(keys) == 7
+
+
+@pytest.mark.parametrize("ring", [(1, 2, 3, 4), (1, 3, 2, 4), (2, 4, 1, 3), (4, 1, 3, 2)])
+def test_operations_that_only_their_order_tells_apart(ring: tuple[int, ...]) -> None:
+    """Four convolutions in a ring: every one of four more takes the sum of two neighbours."""
+
+    def cell(around: tuple[int, ...]) -> blueprint.Cell:
+        neighbours = zip(around, (*around[1:], around[0]), strict=True)
+        sums = {5 + i: pair for i, pair in enumerate(neighbours)}
+        edges = [(0, node, "conv1x1") for node in range(1, 5)]
+        edges += [(node, target, "skip") for target, pair in sums.items() for node in pair]
+        edges += [(target, 9, "conv3x3") for target in sums]
+        return canonical_cell(tuple(edges), 9)
+
+    assert cell(ring) == cell((1, 2, 3, 4))
+    assert cell(ring) != cell((1, 2, 1, 2))

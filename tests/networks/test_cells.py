@@ -17,7 +17,10 @@ from zcproxy.networks import CellNetwork
 SMALL = spaces.get("digits201")
 FULL = spaces.get("nasbench201")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-RICH = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|avg_pool_3x3~0|skip_connect~1|nor_conv_1x1~2|"
+RICH = (
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
+    "+|avg_pool_3x3~0|skip_connect~1|nor_conv_1x1~2|"
+)
 HALF_DEAD = "|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|avg_pool_3x3~2|"
 NO_CONV = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|avg_pool_3x3~2|"
 TWINS = (

@@ -20,7 +20,7 @@ __all__ = ["demo"]
 
 SPACE = "digits201"
 DATASET = "digits"
-BATCH = 64
+BATCH = 32  # fewer images than the 64 pixels of one, else their gradients cannot be independent
 KS = (10, 30)
 PICTURES = ("agreement.png", "scores.png", "correlations.png")
 

@@ -43,7 +43,7 @@ def nasbench201(
     """The table in an official `NAS-Bench-201-v1_*.pth`, through the package `nas-bench-201`.
 
     Memory: the official file is 4.7 GB and grows several times as Python objects. The package
-    copies whatever it is given; so it gets 200 architectures at a time, which are forgotten afterwards.
+    copies whatever it is given; so it gets 200 architectures at a time, which are then forgotten.
 
     Args:
         path: the file.
