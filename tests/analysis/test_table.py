@@ -158,8 +158,7 @@ def test_settings_travel_with_the_table(scores, truth):
 
 def test_all_proxies_are_the_default_and_progress_counts_them(scores, truth):
     seen = []
-    progress = lambda done, total: seen.append((done, total))
-    table = agreement_table(scores, truth, resamples=0, progress=progress)
+    table = agreement_table(scores, truth, resamples=0, progress=lambda *at: seen.append(at))
     assert table["proxy"].tolist() == ["good", "reverse", "flat", "live_params"]
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
