@@ -128,6 +128,7 @@ def show(found: Evaluation, result: pd.DataFrame) -> None:
     """Two tables, agreement and selection, best Spearman first, and what they were made from."""
     ordered = result.sort_values("spearman", ascending=False, na_position="last")
     console = Console(highlight=False)
+    console.width = max(console.width, 100)  # a cut number would be worse than a wrapped line
     console.print(agreement_columns(ordered, result.attrs["baseline"]))
     console.print(selection_columns(ordered, result.attrs))
     for line in caption(found, result):

@@ -193,6 +193,7 @@ def show(
         return
     table = screen(listed, scored["rank"].duplicated(keep=False)[: len(listed)], combination)
     console = Console(highlight=False)
+    console.width = max(console.width, 100)
     unlimited = console.options.update(width=10_000)
     needed = console.measure(table, options=unlimited).maximum  # so that candidates stay whole
     console.width = max(console.width, needed)
