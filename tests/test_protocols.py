@@ -39,3 +39,22 @@ def test_a_protocol_cannot_be_changed() -> None:
 def test_an_unknown_protocol_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'abdelfattah2021'"):
         protocols.get("abdelfatah2021")
+
+
+@pytest.mark.parametrize("index", [0, 1, 100])
+def test_protocols_agree_on_live_networks_of_the_benchmark(index):
+    import torch
+
+    from zcproxy import proxies, scoring, spaces
+
+    space = spaces.get("digits201")
+    network = space.network(space.subset("live")[index], live=True)
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randn(8, 1, 8, 8, generator=generator), torch.arange(8)
+    clean, theirs = (
+        scoring.measure(network, *batch, proxies.names(), protocol)
+        for protocol in ("clean", "abdelfattah2021")
+    )
+    assert {name: result.value for name, result in clean.items()} == {
+        name: result.value for name, result in theirs.items()
+    }

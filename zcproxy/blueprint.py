@@ -9,7 +9,6 @@ cells are equal exactly when the networks are the same up to renaming their weig
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -283,9 +282,3 @@ def _colours(operations: Sequence[Operation], output: Value) -> list[int]:
 def _ranks(signatures: Sequence[tuple[object, ...]]) -> list[int]:
     order = {s: i for i, s in enumerate(sorted(set(signatures)))}
     return [order[s] for s in signatures]
-
-
-def orders(cell: Cell) -> int:
-    """How many orders of the operations `canonical_cell` had to compare for this cell."""
-    sizes = Counter(_colours(cell.operations, cell.output)).values()
-    return math.prod(math.factorial(size) for size in sizes)

@@ -23,7 +23,8 @@ class Protocol:
             every dimension, transposed ones included; otherwise only `Conv2d` and `Linear`.
         reached: layers that the backward pass does not reach are left out of every sum.
         linearized: the normalizations SynFlow turns into identities, "all" (batch, layer, group,
-            instance and RMS norm; dropout too) or "batch" (one- and two-dimensional batch norm).
+            instance and RMS norm; dropout too, except inside attention) or "batch" (one- and
+            two-dimensional batch norm).
     """
 
     name: str
