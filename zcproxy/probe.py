@@ -282,7 +282,7 @@ class Probe:
         self._announced("flops")
         _ = self.output
         own = sum(len(gram) ** 2 * width for _, gram, width in self._recorder.patterns)
-        return self._counter.get_total_flops() // 2 - own
+        return self._counter.get_total_flops() // 2 - own - self._recorder.pooling
 
     @cached_property
     def batch_size(self) -> int:
@@ -323,6 +323,10 @@ class Probe:
     def _counter(self) -> FlopCounterMode:
         return FlopCounterMode(display=False)
 
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        return _places(self.network)
+
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
         counting = self._counter if "flops" in self._passes else contextlib.nullcontext()
@@ -349,7 +353,7 @@ class Probe:
             with torch.enable_grad():
                 return torch.func.functional_call(
                     self.network,
-                    {place: tensors[name] for place, name in _places(self.network).items()},
+                    {place: tensors[name] for place, name in self._places.items()},
                     tuple(x.clone() for x in args),
                     {name: x.clone() for name, x in kwargs.items()},
                     tie_weights=False,

@@ -134,6 +134,10 @@ class Recorder(TorchFunctionMode):
         patterns: note which units of piecewise activations are on.
         images: how many rows Fisher information needs of every layer; None for any number.
         twice: use convolutions and batch norm that are cheap to differentiate twice.
+
+    `patterns` holds, for every kink of a piecewise activation, its node of the graph, the Gram
+    matrix of its pattern and the number of its units; `pooling` the multiply-adds of convolutions
+    that stand for average pooling.
     """
 
     def __init__(
@@ -153,6 +157,7 @@ class Recorder(TorchFunctionMode):
         self._alive: dict[int, Activation] = {}
         self.fisher = FisherInformation(images)
         self.patterns: list[tuple[Any, Tensor, int]] = []
+        self.pooling = 0
 
     def __torch_function__(
         self,
@@ -177,7 +182,45 @@ class Recorder(TorchFunctionMode):
                 return _convolution(*args, **kwargs)
             if func is F.batch_norm:
                 return _batch_norm(*args, **kwargs)
+            if func in (F.relu, torch.relu, Tensor.relu):
+                return _relu(*args, **kwargs)
+        if func is F.avg_pool2d:
+            return self._average_pool(*args, **kwargs)
         return func(*args, **kwargs)
+
+    def _average_pool(
+        self,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Tensor:
+        kernel = _pair(kernel_size)
+        how = second_order.Pooling(
+            kernel,
+            kernel if stride is None or stride == [] else _pair(stride),
+            _pair(padding),
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )
+        if input.dim() != 4 or not (self._twice or how.is_box(input)):
+            return F.avg_pool2d(
+                input,
+                kernel,
+                how.stride,
+                how.padding,
+                ceil_mode,
+                count_include_pad,
+                divisor_override,
+            )
+        result = second_order.average_pool(input, how)
+        if how.is_box(input):
+            self.pooling += result.numel() * kernel[0] * kernel[1]
+        return result
 
     def _note(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor
@@ -285,8 +328,13 @@ def _batch_norm(
     return second_order.batch_norm(input, weight, bias, eps)
 
 
-def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
+def _relu(input: Tensor, inplace: bool = False) -> Tensor:
+    return torch.relu_(input) if inplace else second_order.relu(input)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, *rest = [value] if isinstance(value, int) else value
+    return (first, rest[0] if rest else first)
 
 
 def _in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -296,8 +344,16 @@ def _in_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         return True
     if name.endswith("_") and not name.endswith("__"):
         return True
+    place = _place_of_inplace(func)
+    positional = args[place] if place is not None and place < len(args) else False
+    return bool(kwargs.get("inplace", positional))
+
+
+@functools.cache
+def _place_of_inplace(func: Any) -> int | None:
+    """The position of a function's argument `inplace`, if it has one that may be positional."""
     try:
-        bound = inspect.signature(func).bind(*args, **kwargs)
+        names = list(inspect.signature(func).parameters)
     except (TypeError, ValueError):
-        return bool(kwargs.get("inplace", False))
-    return bool(bound.arguments.get("inplace", False))
+        return None
+    return names.index("inplace") if "inplace" in names else None

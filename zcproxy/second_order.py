@@ -1,21 +1,31 @@
-"""Convolution, linear and batch norm that are cheap to differentiate twice.
+"""Convolution, batch norm, ReLU and average pooling that are cheap to differentiate twice.
 
 PyTorch differentiates the backward pass of a convolution with transposed copies and kernels that
-are slow on CPUs, and that of batch norm operation by operation. Here both second derivatives are
-written with the kernels of the first. Values and first derivatives are those of PyTorch.
+are slow on CPUs, that of batch norm operation by operation, and that of ReLU and pooling with
+tensors of zeros that are added in another memory layout. Here the second derivatives are written
+with the kernels of the first. Values and first derivatives are those of PyTorch.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["batch_norm", "convolution", "without_weight_gradients"]
+__all__ = [
+    "Pooling",
+    "average_pool",
+    "batch_norm",
+    "convolution",
+    "relu",
+    "without_weight_gradients",
+]
 
 _weights_wanted = True
 
@@ -34,9 +44,9 @@ def without_weight_gradients() -> Iterator[None]:
 def convolution(
     x: Tensor,
     weight: Tensor,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
     groups: int,
 ) -> Tensor:
     """The convolution of x (N, C, H, W) with weight (D, C / groups, h, w), without bias."""
@@ -47,6 +57,42 @@ def convolution(
 def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Normalize x (N, C, ...) by the batch's mean and variance, then scale and shift."""
     result: Tensor = _BatchNorm.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+    return result
+
+
+def relu(x: Tensor) -> Tensor:
+    """The positive part of x; its slope at zero is zero."""
+    result: Tensor = _Relu.apply(x)  # type: ignore[no-untyped-call]
+    return result
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """The arguments of `avg_pool2d`."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    ceil: bool = False
+    padded: bool = True
+    divisor: int | None = None
+
+    def is_box(self, x: Tensor) -> bool:
+        """Whether this is a box filter that keeps the size: then a convolution is faster."""
+        height, width = self.kernel
+        return (
+            x.is_contiguous(memory_format=torch.channels_last)
+            and height % 2 == width % 2 == 1
+            and self.stride == (1, 1)
+            and self.padding == (height // 2, width // 2)
+            and not self.ceil
+            and self.divisor is None
+        )
+
+
+def average_pool(x: Tensor, how: Pooling) -> Tensor:
+    """Means over windows of x (N, C, H, W)."""
+    result: Tensor = _AveragePool.apply(x, how)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -188,6 +234,97 @@ class _BatchNormBackward(Function):
         terms += [] if second is None else [(second, of_second)]
         result_x = _combined(-of_x * rstd * mean, *terms)
         return result_gy, result_x, s if weight is not None else None, None, None, None
+
+
+class _Relu(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.relu(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> Tensor:
+        result: Tensor = _Switch.apply(gy, ctx.saved_tensors[0])  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Switch(Function):
+    """Values where y is positive, zeros elsewhere; linear in the values, flat in y."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(y)
+        return torch.ops.aten.threshold_backward(values, y, 0)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, None]:
+        result: Tensor = _Switch.apply(gy, ctx.saved_tensors[0])  # type: ignore[no-untyped-call]
+        return result, None
+
+
+class _AveragePool(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, how: Pooling) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.how = how
+        return _pooled(x, how)
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> tuple[Tensor, None]:
+        return _AveragePoolBackward.apply(gy, ctx.saved_tensors[0], ctx.how), None  # type: ignore[no-untyped-call]
+
+
+class _AveragePoolBackward(Function):
+    @staticmethod
+    def forward(ctx: Any, gy: Tensor, x: Tensor, how: Pooling) -> Tensor:
+        ctx.how = how
+        if not how.is_box(gy):
+            result: Tensor = torch.ops.aten.avg_pool2d_backward(
+                gy, x, how.kernel, how.stride, how.padding, how.ceil, how.padded, how.divisor
+            )
+            return result
+        return _box(gy if how.padded else gy * _shares(gy, how.kernel), how)
+
+    @staticmethod
+    def backward(ctx: Any, ggx: Tensor) -> tuple[Tensor, None, None]:
+        return average_pool(ggx, ctx.how), None, None
+
+
+def _pooled(x: Tensor, how: Pooling) -> Tensor:
+    if not how.is_box(x):
+        return torch.nn.functional.avg_pool2d(
+            x, how.kernel, how.stride, how.padding, how.ceil, how.padded, how.divisor
+        )
+    y = _box(x, how)
+    return y if how.padded else y.mul_(_shares(y, how.kernel))
+
+
+def _box(x: Tensor, how: Pooling) -> Tensor:
+    """Means over windows with zeros around x, by a depthwise convolution."""
+    channels, (height, width) = x.shape[1], how.kernel
+    window = x.new_full((channels, 1, height, width), 1 / (height * width))
+    return torch.conv2d(x, window, None, 1, how.padding, 1, channels)
+
+
+def _shares(x: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """Windows' size over how much of them lies inside x, (1, C, H, W)."""
+    return _shares_of_size((x.shape[1], x.shape[2], x.shape[3]), kernel, x.dtype, x.device)
+
+
+@lru_cache(16)
+def _shares_of_size(
+    size: tuple[int, int, int], kernel: tuple[int, int], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    def inside(length: int, window: int) -> Tensor:
+        places = torch.arange(length, dtype=dtype, device=device)
+        reach = window // 2
+        return (places + reach).clamp_max(length - 1) - (places - reach).clamp_min(0) + 1
+
+    channels, height, width = size
+    counts = inside(height, kernel[0])[:, None] * inside(width, kernel[1])
+    shares = (kernel[0] * kernel[1] / counts).expand(1, channels, height, width)
+    return shares.contiguous(memory_format=torch.channels_last)
 
 
 def _normalized_gradient(

@@ -30,17 +30,17 @@ class CellNetwork(nn.Module):
     def __init__(self, blueprint: Blueprint, seed: int = 0) -> None:
         super().__init__()
         self.blueprint = blueprint
-        with torch.device("meta"):
-            self._build(blueprint)
-        self.to_empty(device="cpu")
+        self._build(blueprint)
         initialize(self, seed)
-        self.to(memory_format=LAYOUT)  # type: ignore[call-overload]
+        for p in self.parameters():
+            if p.dim() == 4:
+                p.data = p.data.contiguous(memory_format=LAYOUT)
 
     def _build(self, blueprint: Blueprint) -> None:
         first, last = blueprint.widths[0], blueprint.widths[-1]
         if blueprint.connected:
             self.stem = nn.Sequential(
-                nn.Conv2d(blueprint.in_channels, first, 3, padding=1, bias=False),
+                _Convolution(blueprint.in_channels, first, 3, padding=1, bias=False),
                 nn.BatchNorm2d(first),
             )
             blocks: list[nn.Module] = []
@@ -50,7 +50,7 @@ class CellNetwork(nn.Module):
                 blocks.extend(_Cell(blueprint.cell, width) for _ in range(blueprint.cells))
             self.blocks = nn.Sequential(*blocks)
             self.last = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU())
-        self.classifier = nn.Linear(last, blueprint.classes)
+        self.classifier = _Linear(last, blueprint.classes)
         if blueprint.dead or not blueprint.connected:
             self.dead = _dead(blueprint)
 
@@ -63,6 +63,20 @@ class CellNetwork(nn.Module):
             features = self.last(self.blocks(self.stem(images))).mean((2, 3))
         scores: Tensor = self.classifier(features)
         return scores
+
+
+class _Convolution(nn.Conv2d):
+    """A convolution whose weights `initialize` draws, and nobody before."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
+class _Linear(nn.Linear):
+    """A linear layer whose weights `initialize` draws, and nobody before."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
 
 
 class _Cell(nn.Module):
@@ -99,7 +113,7 @@ class _Reduction(nn.Module):
         super().__init__()
         self.first = _conv("conv3x3", width, wider, stride=2)
         self.second = _conv("conv3x3", wider, wider)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(width, wider, 1, bias=False))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), _Convolution(width, wider, 1, bias=False))
 
     def forward(self, features: Tensor) -> Tensor:
         main: Tensor = self.second(self.first(features))
@@ -112,7 +126,7 @@ def _conv(name: str, width: int, wider: int, stride: int = 1) -> nn.Sequential:
     size = 3 if name == "conv3x3" else 1
     return nn.Sequential(
         nn.ReLU(),
-        nn.Conv2d(width, wider, size, stride, size // 2, bias=False),
+        _Convolution(width, wider, size, stride, size // 2, bias=False),
         nn.BatchNorm2d(wider),
     )
 
@@ -126,7 +140,7 @@ def _dead(blueprint: Blueprint) -> nn.ModuleList:
     if blueprint.connected:
         return nn.ModuleList(dead)
     stem = nn.Sequential(
-        nn.Conv2d(blueprint.in_channels, widths[0], 3, padding=1, bias=False),
+        _Convolution(blueprint.in_channels, widths[0], 3, padding=1, bias=False),
         nn.BatchNorm2d(widths[0]),
     )
     reductions = [_Reduction(width // 2, width) for width in widths[1:]]

@@ -15,9 +15,9 @@ def initialize(network: nn.Module, seed: int) -> None:
     """Draw PyTorch's default initialization of convolution, linear and batch-norm layers.
 
     Weights and biases of convolutions and linear layers are uniform on +-1/sqrt(fan_in); batch
-    norm starts at weight 1 and bias 0, running mean 0 and variance 1. All numbers come from one
-    stream, in the order of `network.modules()`, so a layer's weights depend only on what is
-    before it.
+    norm stays as it is made, weight 1 and bias 0, running mean 0 and variance 1. All numbers
+    come from one stream, in the order of `network.modules()`, so a layer's weights depend only on
+    what is before it.
 
     Args:
         network: floating-point modules of any of these types; others must have no parameters.
@@ -30,8 +30,6 @@ def initialize(network: nn.Module, seed: int) -> None:
             bounded.append((module.weight, bound))
             if module.bias is not None:
                 bounded.append((module.bias, bound))
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
     generator = torch.Generator().manual_seed(seed)
     for tensor, bound in bounded:
         tensor.copy_(torch.rand(tensor.shape, generator=generator).mul_(2).sub_(1).mul_(bound))
