@@ -16,18 +16,27 @@ def fields(name: str) -> dict[str, object]:
 
 
 def test_the_protocols_are_pinned() -> None:
-    assert protocols.names() == ["abdelfattah2021", "clean"]
+    assert protocols.names() == ["abdelfattah2021", "clean", "tanaka2020"]
     assert fields("clean") == {
         "name": "clean",
         "attention": True,
         "reached": True,
         "linearized": "all",
+        "training": True,
     }
     assert fields("abdelfattah2021") == {
         "name": "abdelfattah2021",
         "attention": False,
         "reached": False,
         "linearized": "batch",
+        "training": True,
+    }
+    assert fields("tanaka2020") == {
+        "name": "tanaka2020",
+        "attention": False,
+        "reached": True,
+        "linearized": "none",
+        "training": False,
     }
 
 

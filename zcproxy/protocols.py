@@ -13,8 +13,8 @@ __all__ = ["Protocol", "get", "names"]
 class Protocol:
     """How measures are taken. Every field changes values.
 
-    In every protocol the network is in training mode, the loss is the mean over the batch, and
-    the weights are those of convolution and linear layers.
+    In every protocol the loss is the mean over the batch, and the weights are those of convolution
+    and linear layers.
 
     Attributes:
         name: the name in stores and reports.
@@ -23,8 +23,10 @@ class Protocol:
             every dimension, transposed ones included; otherwise only `Conv2d` and `Linear`.
         reached: layers that the backward pass does not reach are left out of every sum.
         linearized: the normalizations SynFlow turns into identities, "all" (batch, layer, group,
-            instance and RMS norm; dropout too, except inside attention) or "batch" (one- and
-            two-dimensional batch norm).
+            instance and RMS norm; dropout too, except inside attention), "batch" (one- and
+            two-dimensional batch norm) or "none" (they work as the mode of the network says).
+        training: the network is in training mode, so that batch norm uses the batch; otherwise in
+            evaluation mode, where it uses its running statistics.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Protocol:
     attention: bool = True
     reached: bool = True
     linearized: str = "all"
+    training: bool = True
 
 
 _PROTOCOLS = {
@@ -45,6 +48,13 @@ _PROTOCOLS = {
             reached=False,
             linearized="batch",
         ),
+        Protocol(
+            "tanaka2020",
+            "as Tanaka et al., NeurIPS 2020, prune: batch norm in evaluation mode throughout",
+            attention=False,
+            linearized="none",
+            training=False,
+        ),
     )
 }
 
@@ -56,6 +66,6 @@ def names() -> list[str]:
 
 def get(name: str) -> Protocol:
     """The protocol called `name`; raises InputError with the nearest name if there is none."""
-    if name not in _PROTOCOLS:
+    if not isinstance(name, str) or name not in _PROTOCOLS:
         raise unknown("protocol", name, _PROTOCOLS, "zcproxy list protocols shows all")
     return _PROTOCOLS[name]
