@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ def test_the_readme_tells_what_was_compared(scores, truth, tmp_path):
     table = write_report(tmp_path, scores, truth, source=SOURCE, resamples=20, ks=(3,))
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     for fact in (
-        "# Agreement of 4 proxies with cifar10 test accuracy, 200 epochs",
+        "# Agreement of 4 proxies with CIFAR-10 test accuracy, 200 epochs",
         "column `cifar10_test_200` of table `nasbench201`",
         "architectures: 40, subset `live`",
         "left out, for the table has no accuracy: 2",
@@ -123,6 +124,47 @@ def test_little_may_be_known(scores, truth, tmp_path):
     assert "intervals: none" in text
 
 
+def test_an_interrupted_report_leaves_no_empty_folder(scores, truth, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zcproxy.analysis.agreement_table", interrupted)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "mine").write_text("")
+    for name in ("new/deeper", "kept/new", "kept"):
+        with pytest.raises(KeyboardInterrupt):
+            write_report(tmp_path / name, scores, truth)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept", "mine"]
+
+
+def test_equal_proxies_stand_in_one_order_everywhere(scores, truth, tmp_path, monkeypatch):
+    from zcproxy import plots
+
+    drawn = {}
+    save = plots.save
+    monkeypatch.setattr(
+        plots, "save", lambda figure, stem: drawn.update({stem.name: figure}) or save(figure, stem)
+    )
+    same = {f"same{i}": scores["live_params"] for i in (2, 0, 1)}
+    table = write_report(tmp_path, scores.assign(**same), truth, resamples=0)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8").partition("## Agreement")[2]
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    written = rows[: len(table)]
+    assert [name for name in written if name in {*same, "live_params"}] == [
+        "live_params", "same2", "same0", "same1"
+    ]  # fmt: skip
+    axes = drawn["agreement"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][::-1] == written
+
+
+def test_notes_and_a_caution_are_told(scores, truth, tmp_path):
+    told = replace(SOURCE, notes=["A note."], caution="Take care.")
+    write_report(tmp_path, scores, truth, source=told, resamples=0)
+    lines = (tmp_path / "README.md").read_text(encoding="utf-8").splitlines()
+    assert "- A note." in lines
+    assert lines.index("Take care.") < lines.index("## What was compared")
+
+
 def test_progress_counts_to_the_end(scores, truth, tmp_path):
     seen = []
     write_report(
@@ -145,3 +187,5 @@ def test_accuracy_columns_in_words():
     assert accuracy_label("odd", {}) == "odd"
     facts = {"dataset": "digits", "split": "valid", "epochs": 12, "seed": 777}
     assert accuracy_label("x", facts) == "digits valid accuracy, 12 epochs, seed 777"
+    facts = {"dataset": "cifar10", "split": "test", "epochs": 200}
+    assert accuracy_label("x", facts) == "CIFAR-10 test accuracy, 200 epochs"

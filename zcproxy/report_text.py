@@ -8,9 +8,19 @@ from typing import Any
 
 import pandas as pd
 
+from zcproxy.analysis.table import missing_in_words
 from zcproxy.numerals import count, decimal, estimate
 
-__all__ = ["Source", "accuracy_label", "readme"]
+__all__ = ["Source", "accuracy_label", "best_first", "readme"]
+
+
+DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar10valid": "CIFAR-10 (train half)",
+    "cifar100": "CIFAR-100",
+    "imagenet16-120": "ImageNet16-120",
+}
+"""Data sets as people write them."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class Source:
 
     `run` holds what is known of the run: space, dataset, protocol, batch_size, batch_seed,
     batch_sha256, seed, versions, ...; `accuracy` may hold dataset, split, epochs, seed, source.
+    `notes` are sentences on what was compared, `caution` one that stands before all numbers.
     """
 
     table: str = "not stated"
@@ -27,14 +38,17 @@ class Source:
     run: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     without_accuracy: int = 0
+    notes: Sequence[str] = ()
+    caution: str = ""
 
 
 def accuracy_label(column: str, facts: Mapping[str, Any]) -> str:
-    """An accuracy column in words, such as `cifar10 test accuracy, 200 epochs`."""
+    """An accuracy column in words, such as `CIFAR-10 test accuracy, 200 epochs`."""
     if not {"dataset", "split", "epochs"} <= facts.keys():
         return column
     seed = "" if facts.get("seed") is None else f", seed {facts['seed']}"
-    return f"{facts['dataset']} {facts['split']} accuracy, {facts['epochs']} epochs{seed}"
+    dataset = DATASETS.get(facts["dataset"], facts["dataset"])
+    return f"{dataset} {facts['split']} accuracy, {facts['epochs']} epochs{seed}"
 
 
 def readme(
@@ -47,6 +61,8 @@ def readme(
     yield ""
     yield headline(table, label)
     yield ""
+    if source.caution:
+        yield from (source.caution, "")
     yield "![Rank correlation of every proxy](agreement.png)"
     yield ""
     yield from facts(settings, source, label)
@@ -63,7 +79,7 @@ def headline(table: pd.DataFrame, label: str) -> str:
     known = table[table["spearman"].notna()]
     if known.empty:
         return "No proxy orders these architectures."
-    best = known.sort_values("spearman", ascending=False).iloc[0]
+    best = best_first(known).iloc[0]
     text = (
         f"Best: **{best['proxy']}** with Spearman {interval(best, 'spearman')} on "
         f"{count(best['n'])} architectures."
@@ -87,6 +103,7 @@ def facts(settings: Mapping[Any, Any], source: Source, label: str) -> Iterator[s
     yield f"- architectures: {count(settings['architectures'])}, subset `{source.subset}`"
     if source.without_accuracy:
         yield f"- left out, for the table has no accuracy: {count(source.without_accuracy)}"
+    yield from (f"- {note}" for note in source.notes)
     if run:
         yield f"- space: `{run.get('space')}`; protocol: `{run.get('protocol')}`"
         yield (
@@ -126,11 +143,11 @@ def agreement_section(table: pd.DataFrame) -> Iterator[str]:
             *(interval(row, name) for name in ("spearman", "kendall")),
             *(count(row[name]) for name in ("n", "ties", "failures")),
         ]
-        for _, row in best_first(table)
+        for _, row in best_first(table).iterrows()
     ]
     if baseline is not None:
         header.insert(3, f"partial, given {baseline}")
-        for cells, (_, row) in zip(rows, best_first(table), strict=True):
+        for cells, (_, row) in zip(rows, best_first(table).iterrows(), strict=True):
             own = row["proxy"] == baseline
             cells.insert(3, "baseline" if own else decimal(row["partial"]))
     yield from ("## Agreement", "")
@@ -159,7 +176,7 @@ def selection_section(table: pd.DataFrame) -> Iterator[str]:
             f"`{row['proxy']}`",
             *(decimal(row[name], 2 if name.startswith("regret") else 3) for name in columns),
         ]
-        for _, row in best_first(table)
+        for _, row in best_first(table).iterrows()
     ]
     yield from ("## Selection", "")
     yield from markdown(["proxy", f"top {share} %", *columns[1:]], rows)
@@ -182,7 +199,7 @@ def failure_section(
 
 
 def failure_lines(values: pd.DataFrame, scores: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
-    """One line per proxy with failures (kinds and counts) and per missing number."""
+    """One line per proxy with failures (kinds and counts), one per reason of missing numbers."""
     for _, row in table.iterrows():
         name = row["proxy"]
         if row["failures"]:
@@ -191,8 +208,7 @@ def failure_lines(values: pd.DataFrame, scores: pd.DataFrame, table: pd.DataFram
                 stated = values.loc[values[name].isna(), f"{name}_failure"].fillna("not stated")
                 kinds = ", ".join(f"{kind} {count(n)}" for kind, n in stated.value_counts().items())
             yield f"- `{name}` has no value for {count(row['failures'])} architectures: {kinds}"
-        if isinstance(row["reason"], str):
-            yield f"- `{name}`: {row['reason']}"
+    yield from (f"- {line}" for line in missing_in_words(table, "`"))
 
 
 def picture_section() -> Iterator[str]:
@@ -221,9 +237,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[s
     yield ""
 
 
-def best_first(table: pd.DataFrame) -> Any:
-    """Rows of the table, best Spearman first."""
-    return table.sort_values("spearman", ascending=False, na_position="last").iterrows()
+def best_first(table: pd.DataFrame) -> pd.DataFrame:
+    """The table by Spearman, the best first; equal ones keep their order."""
+    return table.sort_values("spearman", ascending=False, na_position="last", kind="stable")
 
 
 def interval(row: Any, name: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from zcproxy.errors import InputError
-from zcproxy.report_text import Source, accuracy_label, readme
+from zcproxy.report_text import Source, accuracy_label, best_first, readme
 
 __all__ = ["Source", "write_report"]
 
@@ -41,23 +43,29 @@ def write_report(
     """
     from zcproxy.analysis import agreement_table, align, proxy_correlations
 
-    place, told = made(Path(folder)), source or Source()
+    place, told = Path(folder), source or Source()
     steps = Steps(progress)
-    table = agreement_table(
-        scores, accuracies, proxies, baseline, failures, resamples, seed, top, ks, steps.part
-    )
-    values, truth = align(scores, accuracies)
-    correlations = proxy_correlations(values, list(table["proxy"]))
-    label = accuracy_label(str(truth.name), told.accuracy)
-    try:
-        table.to_csv(place / "agreement.csv", index=False, lineterminator="\n")
-        correlations.to_csv(place / "correlations.csv", index_label="proxy", lineterminator="\n")
-        draw(place, values, truth, table, correlations, label, steps)
-        text = "\n".join(readme(values, scores, table, told, label))
-        (place / "README.md").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{place} cannot be written: {error.strerror or error}") from error
+    with filled(place):
+        table = agreement_table(
+            scores, accuracies, proxies, baseline, failures, resamples, seed, top, ks, steps.part
+        )
+        values, truth = align(scores, accuracies)
+        correlations = proxy_correlations(values, list(table["proxy"]))
+        label = accuracy_label(str(truth.name), told.accuracy)
+        try:
+            write(table, place / "agreement.csv", index=False)
+            write(correlations, place / "correlations.csv", index_label="proxy")
+            draw(place, values, truth, table, correlations, label, steps)
+            text = "\n".join(readme(values, scores, table, told, label))
+            (place / "README.md").write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{place} cannot be written: {error.strerror or error}") from error
     return table
+
+
+def write(frame: pd.DataFrame, path: Path, **options: Any) -> None:
+    """A frame as CSV, the same bytes on every system."""
+    frame.to_csv(path, lineterminator="\n", **options)
 
 
 class Steps:
@@ -88,6 +96,20 @@ def made(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """The folder is `made`; if nothing comes into it, those that were new are gone again."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    made(folder)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something is in it: it stays
+            for path in new:
+                path.rmdir()
+        raise
+
+
 def draw(
     place: Path,
     values: pd.DataFrame,
@@ -100,9 +122,10 @@ def draw(
     """The three pictures."""
     from zcproxy import plots
 
-    plots.save(plots.agreement_dots(table, label), place / "agreement")
+    ordered = best_first(table)
+    plots.save(plots.agreement_dots(ordered, label), place / "agreement")
     steps.step()
-    plots.save(plots.score_panels(values, truth, table, f"{label} (%)"), place / "scores")
+    plots.save(plots.score_panels(values, truth, ordered, f"{label} (%)"), place / "scores")
     steps.step()
     plots.save(plots.heat_map(correlations), place / "correlations")
     steps.step()

@@ -13,6 +13,7 @@ from zcproxy.analysis import (
     spearman,
     top_spearman,
 )
+from zcproxy.analysis.table import missing_in_words
 from zcproxy.errors import InputError
 
 N = 60
@@ -153,7 +154,28 @@ def test_settings_travel_with_the_table(scores, truth):
         "seed": 2,
         "top": 0.1,
         "ks": [10],
+        "missing": [],
     }
+
+
+def test_a_reason_is_told_once_with_all_it_leaves_empty(scores, truth):
+    scores["good"] = np.arange(float(N))
+    table = agreement_table(scores, truth, ["flat", "good"], resamples=0, ks=(10, 99))
+    constant, *others = table.attrs["missing"]
+    assert constant["proxies"] == ["flat"]
+    assert set(constant["columns"]) >= {"spearman", "spearman_low", "kendall", "partial"}
+    assert [entry["proxies"] for entry in others if "overlap@99" in entry["columns"]] == [
+        table["proxy"].tolist()
+    ]
+    for entry in table.attrs["missing"]:
+        rows = table[table["proxy"].isin(entry["proxies"])]
+        assert rows[entry["columns"]].isna().all(axis=None)
+        assert all(entry["reason"] in reason for reason in rows["reason"])
+    lines = missing_in_words(table, "`")
+    assert len(lines) == len(table.attrs["missing"])
+    assert lines[0].startswith("`flat`: spearman, kendall, partial")
+    assert any(line.startswith("all proxies: overlap@99, regret@99: only ") for line in lines)
+    assert not any("_low" in line or "_high" in line for line in lines)
 
 
 def test_all_proxies_are_the_default_and_progress_counts_them(scores, truth):

@@ -55,7 +55,7 @@ def test_a_table_is_built_extended_and_checked(data: Path) -> None:
         both = [shown[row["architecture"], seed] for seed in (0, 1)]
         assert [row["digits_test_1_seed0"], row["digits_test_1_seed1"]] == both
         assert row["digits_test_1"] == pytest.approx(sum(both) / 2, abs=1e-12)
-    assert frame.attrs["training"]["recipe"] == QUICK.__dict__
+    assert frame.attrs["training"]["recipe"] == QUICK.described()
     assert frame.attrs["columns"]["digits_test_1_seed1"]["seed"] == 1
 
 
@@ -96,7 +96,9 @@ def test_seeds_that_disagree_are_told(data: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("zcproxy.embedded.build", lambda *_, **__: trainings)
     result = build(data, 2)
     assert result.exit_code == 0, result.output
-    assert "no noise ceiling: the seeds do not agree" in result.stdout
+    assert "no noise ceiling: 2 networks are too few to tell" in result.stdout
+    monkeypatch.setattr("zcproxy.cli.build.FEWEST", 2)
+    assert "no noise ceiling: the seeds do not agree" in build(data, 2).stdout
 
 
 def test_interrupted(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

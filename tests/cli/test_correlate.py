@@ -1,4 +1,5 @@
 import json
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from zcproxy import spaces
+from zcproxy import spaces, tables
 from zcproxy.analysis import spearman
 from zcproxy.cli.correlate import correlate
 from zcproxy.cli.evaluation import default_accuracy, evaluate
 from zcproxy.cli.report import report
+from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError
-from zcproxy.store import write_scores
+from zcproxy.store import Row, Store, export, write_scores
 
 RUN = {
     "space": "nasbench201",
@@ -81,14 +83,31 @@ def test_the_tables_read_well_at_100_columns(scores, table):
     text = run("correlate", scores, "--table", table, "--resamples", 20)
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "…" not in text
-    for name in ("snip", "nwot", "live_params", "baseline", "overlap@10", "regret@100", "top 10 %"):
+    for name in ("snip", "nwot", "live_params", "baseline", "overlap@10", "regret@10", "top 10 %"):
         assert name in text
     text = " ".join(text.split())
     assert "59 architectures (subset all)" in text
     assert "accuracy cifar100_test_200 (%), failures omit" in text
     assert "protocol clean, 64 images of cifar100, seed 0" in text
     assert "left out: 1 scored architectures without accuracy" in text
-    assert "overlap@100, regret@100: only 56 architectures" in text
+    assert "k = 100 left out: only 59 with scores and accuracy" in text
+    assert "@100" not in text
+
+
+def test_a_reason_is_told_once(scores, table):
+    text = " ".join(run("correlate", scores, "--table", table, "--resamples", 0, "--k", 57).split())
+    assert "snip: overlap@57, regret@57: only 56 architectures to select 57 from" in text
+    few = scores.with_name("few.csv")
+    made = pd.DataFrame(
+        {"architecture": pd.read_csv(table)["arch_str"][:4], "one": 1.0, "two": 2.0}
+    )
+    write_scores(made, few)
+    text = run("correlate", few, "--table", table, "--resamples", 0)
+    assert text.count("all 4 scores are equal") == 1
+    assert "all proxies: top10: 1 architecture(s)" in " ".join(text.split())
+    data = json.loads(run("correlate", few, "--table", table, "--resamples", 0, "--json"))
+    assert {"proxies": ["one", "two"], "columns": ["top10"]}.items() <= data["missing"][-1].items()
+    assert data["ks"] == []
 
 
 def test_csv_and_json_hold_the_same_exact_numbers(scores, table, frame):
@@ -178,12 +197,109 @@ def test_the_default_accuracy_is_the_longest_mean_test_of_the_data_set():
     assert default_accuracy({}, "noise") is None
 
 
+@pytest.fixture
+def digits(tmp_path, monkeypatch):
+    """A table of two networks of digits201, and strings that name the first otherwise."""
+    monkeypatch.setenv("ZCPROXY_DATA", str(tmp_path / "data"))
+    known = spaces.get("digits201")
+    first, *twins = (a for a in known.architectures() if known.key(a) == known.key(CONV))
+    other = next(a for a in known.architectures() if known.key(a) not in known.key(CONV))
+    frame = pd.DataFrame({"architecture": [first, other], "digits_test_4": [80.0, 40.0]})
+    tables.write(tables.finish(frame, "digits201"), tmp_path / "data/tables/digits201.parquet")
+    return first, twins, other
+
+
+CONV = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+DIGITS = RUN | {"space": "digits201", "dataset": "digits"}
+
+
+def evaluated(tmp_path, architectures, run_facts=DIGITS):
+    made = pd.DataFrame({"architecture": architectures, "snip": range(len(architectures))})
+    made.attrs = dict(run_facts)
+    write_scores(made, tmp_path / "own.parquet")
+    return evaluate(tmp_path / "own.parquet", None, None, "all", "all")
+
+
+def test_a_network_under_another_string_has_its_accuracy_once(digits, tmp_path):
+    _first, twins, other = digits
+    found = evaluated(tmp_path, [twins[0], other, twins[1]])
+    known = found.accuracies.dropna()
+    assert known[twins[0]] == 80.0 and known[other] == 40.0
+    assert twins[1] not in known.index
+    assert (found.compared, found.without_accuracy) == (2, 1)
+    assert "equal network that the table names otherwise: 1 " in found.notes[0]
+    assert found.accuracies.attrs["epochs"] == 4
+
+
+def test_the_string_of_the_table_goes_before_its_equals(digits, tmp_path):
+    first, twins, other = digits
+    found = evaluated(tmp_path, [twins[0], first, other])
+    assert twins[0] not in found.accuracies.index
+    assert (found.compared, found.notes) == (2, [])
+
+
+def test_accuracies_of_nasbench201_belong_to_strings(digits, tmp_path, monkeypatch):
+    first, twins, other = digits
+    frame = pd.DataFrame({"architecture": [first, other], "cifar10_test_200": [80.0, 40.0]})
+    tables.write(tables.finish(frame, "nasbench201"), tmp_path / "data/tables/nasbench201.parquet")
+    found = evaluated(tmp_path, [twins[0], other], RUN)
+    assert (found.compared, found.without_accuracy, found.notes) == (1, 1, [])
+
+
+def test_no_accuracy_at_all_says_what_to_score(digits, tmp_path):
+    known = spaces.get("digits201")
+    foreign = [
+        a for a in known.architectures()[:50] if known.key(a) not in map(known.key, digits[::2])
+    ]
+    with pytest.raises(InputError, match="zcproxy score --space digits201 --table digits201"):
+        evaluated(tmp_path, foreign)
+
+
+def test_a_store_gives_what_its_file_gives(digits, tmp_path):
+    first, twins, other = digits
+    settings = Configuration("digits201", "digits", "00", (1, 8, 8), 10)
+    known = spaces.get("digits201")
+    with Store.open(tmp_path / "s.sqlite", settings) as store:
+        store.request([other, twins[0], first], ["snip", "params"])
+        store.add([Row(known.key(a), "snip", float(i)) for i, a in enumerate((first, other))], {})
+        write_scores(export(store, known), tmp_path / "s.parquet")
+    shown = [run("correlate", tmp_path / f"s.{end}", "--k", 1) for end in ("sqlite", "parquet")]
+    assert shown[0] == shown[1]
+    assert "2 architectures" in shown[0]
+
+
+def test_a_store_that_is_not_ready_or_old_says_so(digits, tmp_path):
+    first, _twins, other = digits
+    known = spaces.get("digits201")
+    settings = Configuration("digits201", "digits", "00", (1, 8, 8), 10)
+    with Store.open(tmp_path / "s.sqlite", settings) as store:
+        store.request([first, other], ["snip", "params"])
+    found = evaluate(tmp_path / "s.sqlite", None, None, "params", "all")
+    assert found.compared == 2
+    assert found.notes[0].startswith("2 of 2 architectures are not scored by every proxy yet")
+    with Store.open(tmp_path / "s.sqlite", settings) as store:
+        store.add([Row(known.key(a), "snip", 1.0) for a in (first, other)], {})
+    assert evaluate(tmp_path / "s.sqlite", None, None, "all", "all").notes == []
+    with sqlite3.connect(tmp_path / "s.sqlite") as connection:
+        connection.execute("DROP TABLE requested")
+    connection.close()
+    assert "older zcproxy" in evaluate(tmp_path / "s.sqlite", None, None, "all", "all").notes[0]
+
+
+def test_report_has_a_folder_of_its_own_by_default(scores, table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = run("report", scores, "--table", table, "--resamples", 0)
+    assert text.strip() == "scores-report/README.md"
+    readme = (tmp_path / "scores-report" / "README.md").read_text(encoding="utf-8")
+    assert "- k = 100 left out: only 59 with scores and accuracy" in readme
+
+
 def test_report_writes_the_folder(scores, table, tmp_path):
     out = tmp_path / "reports" / "mine"
     text = run("report", scores, "--out", out, "--table", table, "--resamples", 10, "--k", 5)
     assert text.strip() == str(out / "README.md")
     readme = (out / "README.md").read_text(encoding="utf-8")
-    assert "cifar100 test accuracy, 200 epochs" in readme
+    assert "CIFAR-100 test accuracy, 200 epochs" in readme
     assert "`5ca1ab1e`" in readme
     assert "disconnected 3" in readme
     assert (out / "scores.svg").is_file()

@@ -10,12 +10,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
 from zcproxy import downloads, spaces, tables
 from zcproxy.cli.data import data_app
 from zcproxy.errors import DataError, InputError
+from zcproxy.store import write_scores
 
 A, B = spaces.get("nasbench201").architectures()[:2]
 
@@ -114,6 +116,25 @@ def test_official_import_tells_about_pickles(shared_data: Path, folder: Path) ->
     assert "single seeds 111, 777, 888, 999" in run("list").stdout
 
 
+def test_a_folder_that_is_none_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert f"names {folder}, which does not exist" in run("list").stdout
+    folder.write_text("")
+    assert f"names {folder}, which is no folder" in run("list").stdout
+    assert "no folder" in json.loads(run("list", "--json").stdout)["problem"]
+    monkeypatch.delenv("ZCPROXY_DATA")
+    assert json.loads(run("list", "--json").stdout)["problem"] is None
+
+
+def test_a_file_of_scores_is_told_from_accuracies(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"architecture": [A, B], "snip": [1.0, 2.0]})
+    frame.attrs = {"space": "nasbench201", "proxies": ["snip"]}
+    for name in ("scores.csv", "scores.parquet"):
+        write_scores(frame, tmp_path / name)
+        refused = run("import", str(tmp_path / name))
+        assert isinstance(refused.exception, DataError)
+        assert f"zcproxy correlate {tmp_path / name} reads it" in str(refused.exception)
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -144,6 +165,8 @@ def test_fetch(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "was here already" in second.stdout
     assert isinstance(absent.exception, DataError)
     assert "404" in str(absent.exception)
+    place = folder / "cifar100" / "cifar-100-python.tar.gz"
+    assert f"by hand and put it at {place})" in str(absent.exception)
 
 
 def test_help_has_examples_and_hides_the_test_address() -> None:

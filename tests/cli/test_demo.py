@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,20 @@ def test_demo_scores_reports_and_explains(tmp_path: Path) -> None:
         assert (folder / name).stat().st_size > 1000
     assert "noise ceiling 0." in result.stdout
     assert "12 architectures" in result.stdout
+    caution = "not at which proxy wins: the networks of the embedded benchmark were trained for 4 "
+    assert caution in result.stdout
+    assert caution in (folder / "README.md").read_text(encoding="utf-8")
     assert str(folder / "README.md") in result.stdout
     before = (folder / "scores.parquet").read_bytes()
     again = run("--networks", "12", "--workers", "1", "--out", str(folder))
     assert again.exit_code == 0, again.output
     assert (folder / "scores.parquet").read_bytes() == before
+
+
+def test_the_examples_of_the_help_can_be_run() -> None:
+    asked = re.findall(r"zcproxy demo --networks (\d+)", demo.__doc__ or "")
+    assert asked
+    assert all(10 <= int(number) <= len(tables.load("digits201")) for number in asked)
 
 
 def test_more_networks_than_there_are(tmp_path: Path) -> None:

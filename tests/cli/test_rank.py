@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from zcproxy import spaces
 from zcproxy.cli.rank import rank
-from zcproxy.errors import InputError
-from zcproxy.store import write_scores
+from zcproxy.errors import InputError, InterruptedRun
+from zcproxy.store import Store, write_scores
 
 app = typer.Typer(rich_markup_mode="markdown")
 app.command()(rank)
@@ -84,6 +84,7 @@ def test_counts_come_from_the_space(scores):
         (("--models", "zoo:f", "--by", "snipp"), "did you mean 'snip'"),
         (("--models", "zoo:f", "--by", "snip+nwot"), "say how to combine"),
         (("--models", "zoo:f", "--json", "--csv"), "either --json or --csv"),
+        (("--models", "zoo:f", "--store", "x"), "belong to --architectures"),
         (("--architectures", "x", "--space", "nasbench202"), "did you mean 'nasbench201'"),
     ],
 )
@@ -97,14 +98,53 @@ def test_a_file_of_architectures_is_scored(tmp_path):
     good = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
     dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
     (tmp_path / "cells.txt").write_text(f"{dead}\n{good}\n")
-    options = ("--space", "digits201", "--dataset", "noise", "--batch-size", 4)
-    text = run(
-        "--architectures", tmp_path / "cells.txt", "--by", "jacob_cov", *options, "--json", code=1
-    )
-    found = json.loads(text)["candidates"]
+    options = ("--space", "digits201", "--dataset", "noise", "--batch-size", 4, "--workers", 1)
+    options += ("--store", tmp_path / "s.sqlite", "--json")
+    text = run("--architectures", tmp_path / "cells.txt", "--by", "jacob_cov", *options, code=1)
+    found = json.loads(text.splitlines()[-1])["candidates"]
     assert [row["architecture"] for row in found] == [good, dead]
     assert isinstance(found[0]["score"], float)
     assert found[1]["score"] is None and found[1]["reason"].startswith("jacob_cov: ")
+
+
+def test_scores_of_a_file_are_kept_and_not_computed_again(tmp_path, monkeypatch):
+    good = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    (tmp_path / "cells.txt").write_text(f"{good}\n{dead}\n")
+    arguments = ("--architectures", tmp_path / "cells.txt", "--by", "jacob_cov")
+    arguments += ("--space", "digits201", "--batch-size", 4, "--store", tmp_path / "kept.sqlite")
+    first = run(*arguments, "--workers", 1, code=1)
+    monkeypatch.setattr("subprocess.Popen", None)
+    again = run(*arguments, code=1)
+    # without the progress on standard error
+    assert again.splitlines()[-8:] == first.splitlines()[-8:]
+    assert f"the scores are kept in {tmp_path / 'kept.sqlite'}" in " ".join(first.split())
+    assert "no path leads from the input to the output" in first
+    with Store.read(tmp_path / "kept.sqlite") as store:
+        assert store.requested() == ([good, dead], ["jacob_cov"])
+
+
+def test_an_interrupted_ranking_says_what_is_kept(tmp_path, monkeypatch):
+    (tmp_path / "cells.txt").write_text("|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|\n")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zcproxy.runs.run", interrupted)
+    options = ("--space", "digits201", "--store", tmp_path / "kept.sqlite")
+    with pytest.raises(InterruptedRun, match=r"kept in .*kept\.sqlite; the same command goes on"):
+        run("--architectures", tmp_path / "cells.txt", "--by", "snip", *options)
+
+
+def test_no_candidate_with_a_score_is_told_in_words(tmp_path):
+    frame = pd.DataFrame({"architecture": ["a"], "snip": [None], "snip_failure": ["overflow"]})
+    write_scores(frame.astype({"snip": float}), tmp_path / "scores.csv")
+    text = run(tmp_path / "scores.csv", "--by", "snip")
+    assert text.splitlines() == [
+        "no candidate has a score by snip (scores.csv)",
+        "1 without a score:",
+        "  a  snip: overflow",
+    ]
 
 
 def test_own_models_are_scored(tmp_path, monkeypatch):

@@ -47,6 +47,62 @@ def test_values_choose_their_axis():
     assert score_scale(np.sinh(8 * rng.normal(size=500))).name == "symlog"
     assert score_scale(-np.exp(8 * rng.normal(size=500))).name == "symlog"
     assert score_scale(np.zeros(3)).name == "linear"
+    assert score_scale(np.array([-1.0, 2.0, 5.0])).name == "linear"
+
+
+@pytest.mark.parametrize("n", [12, 20, 80, 300, 2000])
+def test_outliers_do_not_squeeze_the_others_into_a_line(n):
+    rng = np.random.default_rng(0)
+    around_zero = rng.normal(8, 8, size=n)
+    positive = rng.uniform(5, 40, size=n)
+    assert score_scale(around_zero).name == score_scale(positive).name == "linear"
+    many = max(1, n // 100)  # as many as the axis still has to show
+    around_zero[:many], positive[:many] = 510, 510
+    assert score_scale(around_zero).name == "symlog"
+    assert score_scale(positive).name == "log"
+    mirrored = score_scale(-positive)
+    assert mirrored.name == "symlog"
+    assert mirrored.threshold == pytest.approx(np.quantile(positive, 0.25))
+    figure = score_panels(*one_proxy(around_zero), "accuracy")
+    panel = figure.axes[0]
+    ends = panel.transData.transform([(x, 0.0) for x in np.quantile(around_zero, [0.05, 0.9])])
+    assert ends[1, 0] - ends[0, 0] > 0.3 * panel.bbox.width
+
+
+def one_proxy(values):
+    """Scores of one proxy, accuracies, and their table."""
+    names = [str(i) for i in range(len(values))]
+    scores = pd.DataFrame({"architecture": names, "grasp": values})
+    truth = pd.Series(np.linspace(80, 90, len(values)), index=names, name="digits_test_3")
+    return *align(scores, truth), agreement_table(scores, truth, resamples=20, baseline=None)
+
+
+@pytest.mark.parametrize("n", [80, 2000])
+def test_a_symlog_axis_says_so(made, n):
+    values, truth, table = made(n)
+    figure = score_panels(values, truth, table, "accuracy")
+    labels = {panel.get_xscale(): panel.get_xlabel() for panel in figure.axes[: len(table)]}
+    assert labels == {"linear": "", "log": "", "symlog": "(symlog)"}
+
+
+def test_equal_proxies_keep_the_order_of_the_table():
+    rng = np.random.default_rng(0)
+    n = 200
+    quality = rng.normal(size=n)
+    equal = [f"proxy{i}" for i in rng.permutation(30)]
+    names = [*equal[:15], "best", *equal[15:]]
+    scores = pd.DataFrame({name: np.round(quality) for name in names})
+    scores["best"] = quality
+    scores.insert(0, "architecture", [str(i) for i in range(n)])
+    truth = pd.Series(90 + quality, index=scores["architecture"], name="digits_test_3")
+    table = agreement_table(scores, truth, baseline=None, resamples=0)
+    assert table["proxy"].tolist() == names
+    dots = agreement_dots(table, "accuracy").axes[0]
+    from_above = [tick.get_text() for tick in dots.get_yticklabels()][::-1]
+    assert from_above == ["best", *equal]
+    panels = score_panels(*align(scores, truth), table, "accuracy").axes
+    titles = [panel.texts[0].get_text() for panel in panels[: len(names)]]
+    assert titles == ["best", *equal]
 
 
 def test_the_error_axis_is_for_accuracies_crowded_at_the_top():

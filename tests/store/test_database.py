@@ -99,6 +99,36 @@ def test_every_version_is_kept_once(path: Path) -> None:
     assert "2.14.0" in found["synflow"]
 
 
+def test_what_was_asked_for_is_the_union_in_its_order(path: Path) -> None:
+    with Store.open(path, CONFIGURATION) as store:
+        assert store.requested() == ([], [])
+        store.request(["b", "a"], ["snip"])
+        store.request(["c", "a"], ["plain", "snip"])
+    with Store.read(path) as store:
+        assert store.requested() == (["b", "a", "c"], ["snip", "plain"])
+
+
+def test_an_older_store_stays_without_what_was_asked_for(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE requested")
+    connection.close()
+    with Store.open(path, CONFIGURATION) as store:
+        store.request(["a"], ["snip"])
+        assert store.requested() is None
+        assert store.rows() == ROWS
+
+
+def test_a_request_is_kept_whole_or_not_at_all(path: Path) -> None:
+    with Store.open(path, CONFIGURATION) as store:
+        store.request(["a"], ["snip"])
+        ((pages,),) = store._connection.execute("PRAGMA page_count").fetchall()
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(StoreError, match="disk is full"):
+            store.request(["x" * 50 + str(number) for number in range(1000)], ["plain"])
+        assert store.requested() == (["a"], ["snip"])
+
+
 @pytest.mark.parametrize(
     ("value", "failure"), [(None, None), (1.0, "error"), (float("nan"), None), (float("inf"), None)]
 )

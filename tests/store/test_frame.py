@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def path(tmp_path: Path) -> Path:
     """A store with three networks and two proxies."""
     path = tmp_path / "run.sqlite"
     with Store.open(path, CONFIGURATION) as store:
+        store.request(ALL, ["flops", "live_params", "params", "snip", "synflow"])
         store.add(ROWS, VERSIONS)
     return path
 
@@ -103,8 +105,31 @@ def test_the_order_of_columns_is_that_asked_for(path: Path) -> None:
     assert list(frame) == ["architecture", "synflow", "synflow_log", "flops", "snip"]
 
 
-def test_without_a_choice_all_that_is_scored_comes_in_the_official_order(path: Path) -> None:
+def test_a_store_gives_what_its_runs_were_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with Store.open(path, CONFIGURATION) as store:
+        store.add(ROWS, VERSIONS)
+        store.request([SKIP, CONV], ["synflow", "params"])
+        store.request([NONE, SKIP], ["params", "snip"])
+    with Store.read(path) as store:
+        expected = export(store, SPACE, [SKIP, CONV, NONE], ["synflow", "params", "snip"])
     frame = read_scores(path)
+    pd.testing.assert_frame_equal(frame, expected, check_exact=True)
+    assert frame.attrs == expected.attrs
+    assert list(frame["architecture"]) == [SKIP, CONV, NONE]
+
+
+def without_requests(path: Path) -> Path:
+    """The store as an older zcproxy made it."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE requested")
+    connection.close()
+    return path
+
+
+def test_a_store_of_an_older_zcproxy_gives_all_that_is_scored_and_says_so(path: Path) -> None:
+    frame = read_scores(without_requests(path))
+    assert frame.attrs["expanded"] is True
     scored = {SPACE.key(architecture) for architecture in (CONV, SKIP, NONE)}
     expected = [a for a in SPACE.architectures() if SPACE.key(a) in scored]
     assert len(expected) > 300
@@ -186,6 +211,7 @@ def test_an_old_file_is_replaced_not_overwritten(frame: pd.DataFrame, tmp_path: 
 
 
 def test_bad_outputs_are_known_before_computing(frame: pd.DataFrame, tmp_path: Path) -> None:
+    before = list(tmp_path.iterdir())
     with pytest.raises(InputError, match=r"ends in neither .parquet nor .csv"):
         check_output(tmp_path / "scores.xlsx")
     with pytest.raises(InputError, match=r"ends in neither .parquet nor .csv"):
@@ -193,6 +219,19 @@ def test_bad_outputs_are_known_before_computing(frame: pd.DataFrame, tmp_path: P
     with pytest.raises(StoreError, match="no folder"):
         check_output(tmp_path / "missing" / "scores.csv")
     check_output(tmp_path / "scores.csv")
+    assert list(tmp_path.iterdir()) == before
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(StoreError, match="is a folder"):
+        check_output(tmp_path / "folder.csv")
+    with pytest.raises(StoreError, match=r"^/proc/scores\.csv cannot be written: [^/]*$"):
+        check_output(Path("/proc/scores.csv"))
+
+
+def test_no_temporary_name_is_told(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError) as caught:
+        write_scores(frame, "/proc/scores.parquet")
+    assert "partial" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_table_without_metadata_is_fine(tmp_path: Path) -> None:
@@ -230,7 +269,10 @@ BAD_CSV = {
     "damaged metadata": ('# {"rows": \narchitecture,snip\na,1\n', "damaged metadata"),
     "metadata no object": ("# 3\narchitecture,snip\na,1\n", "damaged metadata"),
     "ragged": ("architecture,snip\na,1,2,3\nb,1\n", "not a CSV|appears|no reason|numeric"),
-    "empty": ("", "truncated"),
+    "more and more": ("architecture,snip\na,1\nb,1,2\nc,1,2,3\n", "not a CSV file of scores"),
+    "empty": ("", "is empty"),
+    "a program": ('"""Text."""\n\nfrom a import b, c\n', "no table of scores.*zcproxy score"),
+    "a script": ("#!/bin/sh\necho 1\n", "no table of scores"),
 }
 
 

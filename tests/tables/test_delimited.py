@@ -64,6 +64,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
         (f"a,speed\n{A},91\n", InputError, "--column CSVNAME="),
         (f"a,c10_test_acc_200,cifar10_test_200\n{A},91,92\n", InputError, "both mean"),
         ("", DataError, "not a whole CSV file"),
+        (f"a,c10_test_acc_200\n{A},\n{B},\n", DataError, "no accuracy in c10_test_acc_200"),
+        (f'# {{"rows": 1}}\narchitecture,snip\n{A},1\n', DataError, "zcproxy correlate"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, error: type[Exception], told: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -64,6 +65,23 @@ def test_missing_and_unknown_tables(folder: Path) -> None:
         tables.load("nasbench210")
     with pytest.raises(InputError, match="no name of a table"):
         tables.load("../nasbench201")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["nasbench201"]])
+def test_what_is_neither_name_nor_path_is_refused(folder: Path, wrong: Any) -> None:
+    with pytest.raises(InputError, match="a table is named by a string, such as 'digits201', not"):
+        zcproxy.table(wrong)
+
+
+def test_a_damaged_table_says_how_it_is_mended(folder: Path) -> None:
+    put_raw(folder, 8.0).write_bytes(b"\x1f\x8b")
+    for look in (tables.load, tables.find):
+        with pytest.raises(DataError, match=r"accuracies\.csv\.gz .*fetch nasbench201") as caught:
+            look("nasbench201")
+        assert "\n" not in str(caught.value)
+    put(folder, 7.0, "mine").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match=r"mine\.parquet .*data import FILE --overwrite"):
+        tables.load("mine")
 
 
 def test_available_names_rows_and_columns(folder: Path) -> None:

@@ -123,8 +123,16 @@ def test_the_size_space_is_refused(sample: Path, tmp_path: Path) -> None:
 def test_damaged_nats_folders(sample: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file or folder"):
         official.nats(tmp_path / "absent", trust=True)
-    with pytest.raises(DataError, match=r"no meta\.pickle\.pbz2"):
-        official.nats(tmp_path, trust=True)
+    for trust in (True, False):
+        with pytest.raises(DataError, match=r"no meta\.pickle\.pbz2"):
+            official.nats(tmp_path, trust=trust)
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(sample / "000011.pickle.pbz2", arcname="000011.pickle.pbz2")
+    (tmp_path / "tiny.tar").write_bytes(b"ab")
+    for name, told in (("other.tar", r"no meta\.pickle\.pbz2"), ("tiny.tar", "not a whole tar")):
+        with pytest.raises(DataError, match=told) as refused:
+            official.nats(tmp_path / name)
+        assert "\n" not in str(refused.value)
     folder = tmp_path / "nats"
     shutil.copytree(sample, folder)
     os.chmod(folder, 0o755)
@@ -204,6 +212,8 @@ def test_damaged_pth(pth: Path, tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(3)}, other)
     broken = tmp_path / "broken.pth"
     torch.save({"meta_archs": ["|"], "arch2infos": {0: {}}, "evaluated_indexes": [0]}, broken)
+    with pytest.raises(DataError, match=r"no \.pth file of torch"):
+        official.nasbench201(text)
     for path in (cut, text, other, broken):
         with pytest.raises(DataError) as caught:
             official.nasbench201(path)

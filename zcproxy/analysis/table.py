@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from zcproxy.analysis.ranks import Floats, tied
 from zcproxy.analysis.selection import overlap, regret, top_spearman
 from zcproxy.errors import MeasureError
 
-__all__ = ["agreement_table"]
+__all__ = ["agreement_table", "missing_in_words"]
 
 Progress = Callable[[int, int], None]
 
@@ -59,7 +60,8 @@ def agreement_table(
     bootstrap intervals); n, ties, failures; partial (Spearman given the baseline); top10 (for top
     = 0.1); overlap@k, regret@k for every k; reason. A number that does not exist is <NA>, never
     nan, and `reason` says why (that of the baseline given itself needs none). `attrs` hold
-    `accuracy`, `architectures` (how many have scores and accuracy) and the settings.
+    `accuracy`, `architectures` (how many have scores and accuracy), the settings, and `missing`:
+    every reason once, as a dict of `proxies`, `columns` and `reason`.
 
     Raises InputError for an unknown proxy or policy, repeated architectures, or none in common.
     """
@@ -67,14 +69,29 @@ def agreement_table(
     values, truth = align(scores, accuracies)
     chosen = score_columns(scores) if proxies is None else list(proxies)
     values = select_columns(values, chosen if baseline is None else [*chosen, baseline])
-    rows = []
+    rows: list[Cells] = []
     for name in values.columns:
-        rows.append(row(str(name), values, truth, settings).finished())
+        rows.append(row(str(name), values, truth, settings))
         if progress is not None:
             progress(len(rows), len(values.columns))
-    result = typed(pd.DataFrame(rows, dtype=object))
+    result = typed(pd.DataFrame([cells.finished() for cells in rows], dtype=object))
     result.attrs.update(accuracy=truth.name, architectures=len(values), **asdict(settings))
+    result.attrs["missing"] = missing(rows)
     return result
+
+
+def missing_in_words(table: pd.DataFrame, mark: str = "") -> list[str]:
+    """Why numbers of an agreement table are missing, one line per reason and what lacks for it.
+
+    `mark` is set around names. The ends of an interval are not named beside its coefficient.
+    """
+    lines = []
+    for entry in table.attrs["missing"]:
+        names = [f"{mark}{name}{mark}" for name in entry["proxies"]]
+        who = "all proxies" if 1 < len(names) == len(table) else ", ".join(names)
+        columns = [name for name in entry["columns"] if not name.endswith(("_low", "_high"))]
+        lines.append(f"{who}: {', '.join(columns)}: {entry['reason']}")
+    return lines
 
 
 COEFFICIENTS = (
@@ -108,6 +125,18 @@ class Cells:
         """All columns, the reasons last."""
         texts = [f"{', '.join(names)}: {reason}" for reason, names in self.reasons.items()]
         return self.values | {"reason": "; ".join(texts) or None}
+
+
+def missing(rows: Sequence[Cells]) -> list[dict[str, Any]]:
+    """Every reason with the columns that it leaves empty, and the proxies for which it does."""
+    found: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for cells in rows:
+        for reason, names in cells.reasons.items():
+            found.setdefault((tuple(names), reason), []).append(str(cells.values["proxy"]))
+    return [
+        {"proxies": proxies, "columns": list(names), "reason": reason}
+        for (names, reason), proxies in found.items()
+    ]
 
 
 def row(name: str, values: pd.DataFrame, truth: pd.Series[float], settings: Settings) -> Cells:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from zcproxy.cli.correlate import correlate
 from zcproxy.cli.data import data_app
 from zcproxy.cli.demo import demo
 from zcproxy.cli.listing import listing
+from zcproxy.cli.prune import prune_app
 from zcproxy.cli.rank import rank
 from zcproxy.cli.report import report
 from zcproxy.cli.score import score
@@ -32,6 +33,7 @@ app.command()(correlate)
 app.command()(rank)
 app.command()(report)
 app.command(name="list")(listing)
+app.add_typer(prune_app, name="prune")
 app.add_typer(data_app, name="data")
 data_app.command(name="build")(build_data)
 
@@ -56,19 +58,36 @@ def zcproxy(
 def main() -> None:
     """Run the command line; what went wrong is one line on standard error."""
     try:
-        app()
+        code = app(prog_name="zcproxy", standalone_mode=False)
     except InterruptedRun as stopped:
-        typer.echo(str(stopped), err=True)
-        sys.exit(130)
+        _end(str(stopped), 130)
     except ZcproxyError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _end(f"error: {error}", 2)
     except OSError as error:
-        typer.echo(
-            f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True
-        )
-        sys.exit(2)
-    except SystemExit as end:
-        if end.code == 130:
-            typer.echo("interrupted", err=True)
-        raise
+        _end(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 2)
+    except typer.Abort:
+        _end("interrupted", 130)
+    except _USAGE as error:
+        _end(_wrong_use(error), 2)
+    if code == 130:
+        typer.echo("interrupted", err=True)
+    sys.exit(code)
+
+
+_USAGE = cast(type[Exception], typer.BadParameter.__mro__[1])
+"""What the parser raises where arguments are wrong; typer names only this heir of it."""
+
+
+def _wrong_use(error: Any) -> str:
+    """A mistake in the arguments in one line, with the command whose help tells more."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    if not text:  # the command was given no arguments, and its help is printed already
+        return ""
+    command = "zcproxy" if error.ctx is None else error.ctx.command_path
+    return f"error: {text[:1].lower()}{text[1:]} ({command} --help shows how)"
+
+
+def _end(message: str, code: int) -> NoReturn:
+    if message:
+        typer.echo(message, err=True)
+    sys.exit(code)

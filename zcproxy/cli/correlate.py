@@ -76,6 +76,9 @@ def correlate(
     share of the k best that a proxy's k best contain; `regret` the accuracy (in points) lost by
     training only a proxy's k best.
 
+    The accuracies come from a table: `zcproxy data list` shows which are here, `zcproxy data
+    fetch nasbench201` gets those of NAS-Bench-201.
+
     Examples:
 
     `zcproxy correlate scores.parquet`
@@ -85,12 +88,14 @@ def correlate(
     `zcproxy correlate scores.csv --proxies snip,synflow --k 10 --k 50 --csv`
     """
     from zcproxy.analysis import agreement_table
-    from zcproxy.cli.evaluation import evaluate
+    from zcproxy.cli.evaluation import evaluate, usable_sizes
     from zcproxy.cli.progress import bar
 
     if as_json and as_csv:
         raise InputError("give either --json or --csv")
     found = evaluate(scores, table, accuracy, proxies, subset)
+    ks, left_out = usable_sizes(k, found.compared)
+    found.notes.extend(left_out)
     with bar("correlating") as progress:
         result = agreement_table(
             found.scores,
@@ -101,7 +106,7 @@ def correlate(
             resamples=resamples,
             seed=seed,
             top=top,
-            ks=tuple(dict.fromkeys(k)),
+            ks=ks,
             progress=progress,
         )
     if as_csv:
@@ -118,6 +123,7 @@ def as_data(found: Evaluation, result: pd.DataFrame) -> dict[str, Any]:
         "table": found.table,
         "subset": found.subset,
         "without_accuracy": found.without_accuracy,
+        "notes": found.notes,
         "run": found.run,
         **{str(name): value for name, value in result.attrs.items()},
         "proxies": records(result),
@@ -126,7 +132,9 @@ def as_data(found: Evaluation, result: pd.DataFrame) -> dict[str, Any]:
 
 def show(found: Evaluation, result: pd.DataFrame) -> None:
     """Two tables, agreement and selection, best Spearman first, and what they were made from."""
-    ordered = result.sort_values("spearman", ascending=False, na_position="last")
+    from zcproxy.report_text import best_first
+
+    ordered = best_first(result)
     console = Console(highlight=False)
     console.width = max(console.width, 100)  # a cut number would be worse than a wrapped line
     console.print(agreement_columns(ordered, result.attrs["baseline"]))
@@ -185,6 +193,8 @@ def selection_number(value: object, name: str) -> str:
 
 def caption(found: Evaluation, result: pd.DataFrame) -> list[str]:
     """What the table was made from, and why numbers are missing."""
+    from zcproxy.analysis.table import missing_in_words
+
     settings = result.attrs
     lines = [
         f"{settings['architectures']:,} architectures (subset {found.subset}) of {found.table}, "
@@ -195,5 +205,4 @@ def caption(found: Evaluation, result: pd.DataFrame) -> list[str]:
         lines.append(f"left out: {found.without_accuracy:,} scored architectures without accuracy")
     if found.baseline is None:
         lines.append("no baseline: live parameters are unknown, for the scores name no space")
-    reasons = result[result["reason"].notna()]
-    return lines + [f"{row['proxy']}: {row['reason']}" for _, row in reasons.iterrows()]
+    return lines + found.notes + missing_in_words(result)

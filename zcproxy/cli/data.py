@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import DownloadColumn
 
+from zcproxy.cli.progress import bar
 from zcproxy.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ def list_data(as_json: Json = False) -> None:
 
     rows: dict[str, Any] = {
         "folders": [str(root) for root in folders.roots()],
+        "problem": _problem(folders.home()),
         "tables": _tables(),
         "datasets": _datasets(),
     }
@@ -52,6 +52,8 @@ def list_data(as_json: Json = False) -> None:
         typer.echo(json.dumps(rows, indent=2))
         return
     typer.echo(f"data folders: {', '.join(rows['folders'])}")
+    if rows["problem"]:
+        typer.echo(rows["problem"])
     for title, kind in (("tables of accuracies", "tables"), ("images", "datasets")):
         typer.echo(f"\n{title}")
         for row in rows[kind]:
@@ -61,7 +63,7 @@ def list_data(as_json: Json = False) -> None:
 
 @data_app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help="nasbench201, cifar10 or cifar100.")],
+    name: Annotated[str, typer.Argument(help="nasbench201, cifar10, cifar100 or mnist.")],
     again: Annotated[bool, typer.Option("--again", help="Download even if it is here.")] = False,
     base_url: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -73,7 +75,7 @@ def fetch_data(
     """
     from zcproxy import downloads
 
-    with _bar(f"fetch {name}", DownloadColumn()) as progress:
+    with bar(f"fetch {name}", DownloadColumn(), _megabytes) as progress:
         path, new = downloads.fetch(name, base=base_url, again=again, progress=progress)
     typer.echo(f"{path}" if new else f"{path} (was here already)")
 
@@ -133,7 +135,7 @@ def import_data(
     meanings = named_by_user(column or [])
     if trust_pickle:
         _note(f"opening the pickles in {file} without restriction, as --trust-pickle says")
-    with _bar(f"import {file.name}", MofNCompleteColumn()) as progress:
+    with bar(f"import {file.name}") as progress:
         found = import_file(file, space, architecture_column, meanings, trust_pickle, progress)
     if found.skipped:
         _note(f"left out (not known to be accuracies): {', '.join(found.skipped)}")
@@ -144,6 +146,17 @@ def import_data(
         f"{place}: {len(found.frame):,} architectures, "
         f"{len(found.frame.attrs['columns'])} accuracy columns"
     )
+
+
+def _problem(home: Path) -> str | None:
+    """What is wrong with the folder that the environment names, if it names one."""
+    from zcproxy import folders
+
+    if home == folders.cache() or home.is_dir():
+        return None
+    if home.exists():
+        return f"{folders.VARIABLE} names {home}, which is no folder; set it to one"
+    return f"{folders.VARIABLE} names {home}, which does not exist; fetch and import create it"
 
 
 def _tables() -> list[dict[str, Any]]:
@@ -231,25 +244,8 @@ def _accuracies(columns: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{dataset}: {' '.join(means)}{single}"
 
 
-@contextmanager
-def _bar(title: str, amount: DownloadColumn | MofNCompleteColumn) -> Iterator[Any]:
-    """A progress bar on standard error, if that is a terminal, as a callback (done, total)."""
-    screen = Console(stderr=True)
-    bar = Progress(
-        TextColumn(title),
-        BarColumn(),
-        amount,
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
-    with bar:
-        task = bar.add_task(title, total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total or None)
-
-        yield progress
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
 
 
 def _note(text: str) -> None:

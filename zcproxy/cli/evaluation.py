@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zcproxy.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
-__all__ = ["BASELINE", "Evaluation", "default_accuracy", "evaluate", "split_names", "with_counts"]
+__all__ = [
+    "BASELINE",
+    "Evaluation",
+    "default_accuracy",
+    "evaluate",
+    "origin",
+    "split_names",
+    "usable_sizes",
+    "with_counts",
+]
 
 BASELINE = "live_params"
+
+TRAINED_ONCE = ("digits201",)
+"""Spaces whose accuracies are those of networks, each under one of its strings.
+
+Not nasbench201: there every string was trained by itself, equal networks to unequal accuracies.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +39,8 @@ class Evaluation:
 
     `run` is what the file of scores tells about the run that made it (empty for a bare CSV);
     `baseline` is None where live parameters cannot be known; `without_accuracy` counts the
-    scored architectures of the subset that the table lacks.
+    scored architectures of the subset that the table lacks; `notes` are sentences on how the
+    architectures came together, where that needs words.
     """
 
     scores: pd.DataFrame
@@ -35,6 +51,12 @@ class Evaluation:
     subset: str
     run: dict[str, Any]
     without_accuracy: int
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def compared(self) -> int:
+        """How many architectures have scores and accuracy."""
+        return len(self.scores) - self.without_accuracy
 
     @property
     def protocol(self) -> str:
@@ -51,14 +73,18 @@ def evaluate(
     """Read scores and accuracies and put them side by side.
 
     Raises DataError for a missing or damaged file or table, InputError for an unknown column,
-    proxy or subset (the message lists what there is).
+    proxy or subset (the message lists what there is), and where no scored architecture has an
+    accuracy.
     """
     from zcproxy import spaces, tables
     from zcproxy.analysis import score_columns, select_columns
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
+    if scores.empty:
+        raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
+    notes = origin(scores)
     name = table or run.get("space") or "nasbench201"
     accuracies = tables.load(name)
     column = chosen_accuracy(accuracies, accuracy, run.get("dataset"), name)
@@ -70,10 +96,90 @@ def evaluate(
     baseline = BASELINE if BASELINE in scores.columns else None
     truth = accuracies.set_index("architecture")[column]
     truth.attrs = dict(accuracies.attrs.get("columns", {}).get(column, {}))
-    known = scores["architecture"].isin(truth.dropna().index)
-    return Evaluation(
-        scores, truth, names, baseline, name, subset, run, len(scores) - int(known.sum())
+    if accuracies.attrs.get("space") in TRAINED_ONCE:
+        truth, matched = by_network(truth, scores["architecture"], accuracies.attrs["space"])
+        notes += matched
+    known = int(scores["architecture"].isin(truth.dropna().index).sum())
+    if not known:
+        raise InputError(none_known(scores, accuracies, name, column))
+    return Evaluation(scores, truth, names, baseline, name, subset, run, len(scores) - known, notes)
+
+
+def origin(scores: pd.DataFrame) -> list[str]:
+    """What must be said about scores that were read from a store of an unusual kind."""
+    from zcproxy.store.frame import FAILURE, NOT_SCORED
+
+    notes = []
+    if scores.attrs.get("expanded"):
+        notes.append(
+            "an older zcproxy made the store, which does not tell the architectures asked for: "
+            "here are all strings of the scored networks"
+        )
+    failures = [name for name in scores.columns if str(name).endswith(FAILURE)]
+    waiting = int((scores[failures] == NOT_SCORED).any(axis=1).sum())
+    if waiting:
+        notes.append(
+            f"{waiting:,} of {len(scores):,} architectures are not scored by every proxy yet, and "
+            "count as failures there"
+        )
+    return notes
+
+
+def by_network(
+    truth: pd.Series[float], architectures: Iterable[str], space: str
+) -> tuple[pd.Series[float], list[str]]:
+    """Accuracies that also stand under other strings of the same networks, and a note on it.
+
+    A string of the table stays; a network of which no such string is among `architectures` gives
+    its accuracy to the first of them that is equal to it. So each network counts once.
+    """
+    import pandas as pd
+
+    from zcproxy import spaces
+
+    key = spaces.get(space).key
+    strings = list(architectures)
+    trained = {key(str(string)): string for string in truth.dropna().index}
+    absent = [string for string in strings if string not in truth.index]
+    if len(trained) < len(truth.dropna()) or not absent:
+        return truth, []
+    taken = {key(string) for string in strings if string in truth.index}
+    added: dict[str, float] = {}
+    for string in absent:
+        network = key(string)
+        if network in trained and network not in taken:
+            taken.add(network)
+            added[string] = truth[trained[network]]
+    if not added:
+        return truth, []
+    joined = pd.concat([truth, pd.Series(added, name=truth.name, dtype="float64")])
+    joined.attrs = truth.attrs
+    return joined, [
+        f"accuracies taken from an equal network that the table names otherwise: {len(added):,} "
+        "(once per network; its further strings count as without accuracy)"
+    ]
+
+
+def none_known(scores: pd.DataFrame, accuracies: pd.DataFrame, table: str, column: str) -> str:
+    """What to do where no scored architecture has an accuracy."""
+    space = accuracies.attrs.get("space")
+    return (
+        f"none of the {len(scores):,} scored architectures has an accuracy {column} in the table "
+        f"{table}, which has {len(accuracies):,}; zcproxy score --space {space} --table {table} "
+        "scores those, --table NAME chooses another table here"
     )
+
+
+def usable_sizes(sizes: Sequence[int], architectures: int) -> tuple[tuple[int, ...], list[str]]:
+    """Sizes of selections, each once, without those larger than what there is; a note on these."""
+    distinct = dict.fromkeys(sizes)
+    large = [str(size) for size in distinct if size > architectures]
+    kept = tuple(size for size in distinct if size <= architectures)
+    if not large:
+        return kept, []
+    return kept, [
+        f"k = {', '.join(large)} left out: only {architectures:,} with scores and accuracy"
+    ]
 
 
 def chosen_accuracy(

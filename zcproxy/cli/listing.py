@@ -19,13 +19,14 @@ class Kind(StrEnum):
     spaces = "spaces"
     protocols = "protocols"
     tables = "tables"
+    models = "models"
 
 
 def listing(
     kind: Annotated[Kind | None, typer.Argument(help="Only these.", show_default="all")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """List proxies, saliencies, spaces, protocols and tables, with a sentence on each.
+    """List proxies, saliencies, spaces, protocols, tables, models: with a sentence on each.
 
     Examples:
 
@@ -47,7 +48,7 @@ def listing(
 
 def _entries(kind: Kind) -> dict[str, str]:
     """Names of one kind and a sentence on each."""
-    from zcproxy import catalogue, protocols, proxies, saliencies, spaces
+    from zcproxy import catalogue, models, protocols, proxies, saliencies, spaces
 
     if kind is Kind.proxies:
         return {name: proxies.summary(name) for name in proxies.names()}
@@ -57,6 +58,8 @@ def _entries(kind: Kind) -> dict[str, str]:
         return {name: spaces.get(name).summary for name in spaces.names()}
     if kind is Kind.protocols:
         return {name: protocols.get(name).summary for name in protocols.names()}
+    if kind is Kind.models:
+        return {name: models.summary(name) for name in models.names()}
     from zcproxy import tables
 
     return {name: f"accuracies of the space {name} (zcproxy data list)" for name in tables.names()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from zcproxy.analysis import Combination
+    from zcproxy.runs import Setup
 
 __all__ = ["rank"]
 
@@ -45,6 +47,21 @@ def rank(
             "a dict of name to torch.nn.Module, or pairs (name, module)."
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of one thread each, for --architectures.",
+            show_default="one per core",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="SQLite file that keeps the scores of --architectures.",
+            show_default="named after the settings, as by zcproxy score",
+        ),
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +80,9 @@ def rank(
 
     Equal scores share a rank; candidates without a score come last, with the reason. A combination
     sees no accuracy: log-rank sums log(rank / n) over its proxies, mean-rank averages ranks, vote
-    counts pairwise majorities. Exit 1: some candidates that were to be scored have no score.
+    counts pairwise majorities. Scores of --architectures are kept in a store, as those of `zcproxy
+    score` are: the same command again goes on where it was stopped. Exit 1: some candidates that
+    were to be scored have no score.
 
     Examples:
 
@@ -74,23 +93,34 @@ def rank(
     `zcproxy rank --models mypackage.zoo:candidates --dataset mine.npz --by snip+nwot:mean-rank`
     """
     from zcproxy.analysis import Combination, ranking
+    from zcproxy.cli.evaluation import origin
+    from zcproxy.cli.running import cores, default_store
 
     if as_json and as_csv:
         raise InputError("give either --json or --csv")
     if sum(source is not None for source in (scores, architectures, models)) != 1:
         raise InputError("give one of: a file of scores, --architectures FILE, --models REFERENCE")
+    if architectures is None and (store is not None or workers is not None):
+        raise InputError("--store and --workers belong to --architectures")
     combination = Combination.parse(by)
     batch = (batch_size, batch_seed)
+    remarks: list[str] = []
     if scores is not None:
         frame, what = read(scores, combination)
+        remarks = origin(frame)
     elif architectures is not None:
-        frame = score_file(space, architectures, combination, dataset, protocol, batch, seed)
+        chosen = listed_in(space, architectures)
+        check_proxies(combination)
+        setup = prepared(space, dataset, protocol, batch, seed)
+        place = store or default_store(setup.configuration)
+        frame = score_architectures(setup, chosen, combination, place, workers or cores())
         what = f"{architectures.name}, {space}, protocol {protocol}"
+        remarks = [f"the scores are kept in {place}"]
     else:
         frame = score_own(str(models), combination, dataset, protocol, batch, seed)
         what = f"{models}, protocol {protocol}"
     result = ranking(frame, combination)
-    show(result, combination, what, top, as_json, as_csv)
+    show(result, combination, what, top, as_json, as_csv, remarks)
     if scores is None and result["score"].isna().any():
         raise typer.Exit(1)
 
@@ -107,36 +137,48 @@ def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
     return frame, f"{path.name}{stated}"
 
 
-def score_file(
-    space: str,
-    path: Path,
-    combination: Combination,
-    dataset: str | None,
-    protocol: str,
-    batch: tuple[int, int],
-    seed: int,
-) -> pd.DataFrame:
-    """Scores of the architectures in a text file."""
+def listed_in(space: str, path: Path) -> list[str]:
+    """The architectures of a text file."""
     from zcproxy import spaces
-    from zcproxy.cli.progress import bar
     from zcproxy.runs.selection import from_file
 
-    known = spaces.get(space)
-    chosen = from_file(known, path)
-    check_proxies(combination)
-    from zcproxy.candidates import score_architectures
+    return from_file(spaces.get(space), path)
+
+
+def prepared(
+    space: str, dataset: str | None, protocol: str, batch: tuple[int, int], seed: int
+) -> Setup:
+    """The settings of a run; without a data set, on that of the space."""
+    from zcproxy import spaces
     from zcproxy.runs import prepare
 
-    setup = prepare(
+    return prepare(
         space,
-        dataset or known.dataset,
+        dataset or spaces.get(space).dataset,
         batch_size=batch[0],
         batch_seed=batch[1],
         seed=seed,
         protocol=protocol,
     )
-    with bar("scoring") as progress:
-        return score_architectures(setup, chosen, combination.proxies, progress)
+
+
+def score_architectures(
+    setup: Setup, chosen: list[str], combination: Combination, store: Path, workers: int
+) -> pd.DataFrame:
+    """Scores of architectures by way of a store, with the message of every failure."""
+    from zcproxy import spaces
+    from zcproxy.cli.running import run_kept, scores_of
+    from zcproxy.store import Store
+
+    run_kept(setup, chosen, combination.proxies, store, workers)
+    frame = scores_of(store, chosen, combination.proxies)
+    with Store.read(store) as opened:
+        failed = [row for row in opened.rows() if row.failure is not None]
+    told = {(row.network, row.proxy): f"{row.failure}: {row.message}" for row in failed}
+    key = spaces.get(setup.configuration.space).key
+    for name in combination.proxies:
+        frame[f"{name}_failure"] = [told.get((key(a), name)) for a in chosen]
+    return frame
 
 
 def score_own(
@@ -177,6 +219,7 @@ def show(
     top: int,
     as_json: bool,
     as_csv: bool,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Print the first `top` candidates, then those without a score."""
     scored, failed = result[result["score"].notna()], result[result["score"].isna()]
@@ -191,14 +234,15 @@ def show(
         facts = {"by": str(combination), "of": len(result), "candidates": records(rows)}
         typer.echo(json.dumps(facts))
         return
-    table = screen(listed, scored["rank"].duplicated(keep=False)[: len(listed)], combination)
     console = Console(highlight=False)
     console.width = max(console.width, 100)
-    unlimited = console.options.update(width=10_000)
-    needed = console.measure(table, options=unlimited).maximum  # so that candidates stay whole
-    console.width = max(console.width, needed)
-    console.print(table)
-    for line in notes(listed, scored, failed, combination, what):
+    if len(listed):
+        table = screen(listed, scored["rank"].duplicated(keep=False)[: len(listed)], combination)
+        unlimited = console.options.update(width=10_000)
+        needed = console.measure(table, options=unlimited).maximum  # so that candidates stay whole
+        console.width = max(console.width, needed)
+        console.print(table)
+    for line in [*notes(listed, scored, failed, combination, what), *remarks]:
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
 
@@ -225,6 +269,8 @@ def notes(
 ) -> list[str]:
     """What was ranked, ties cut off, and the candidates without a score."""
     lines = [f"{len(listed):,} of {len(scored):,} candidates by {combination} ({what})"]
+    if scored.empty:
+        lines = [f"no candidate has a score by {combination} ({what})"]
     if len(listed) and len(listed) < len(scored):
         cut = int((scored["rank"].iloc[len(listed) :] == listed["rank"].iloc[-1]).sum())
         if cut:

@@ -27,7 +27,12 @@ __all__ = ["report"]
 
 def report(
     scores: Scores,
-    out: Annotated[Path, typer.Option(help="Folder to write; it is created.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write; it is created.", show_default="SCORES-report, in this folder"
+        ),
+    ] = None,
     table: TableName = None,
     accuracy: Accuracy = None,
     proxies: Proxies = "all",
@@ -40,20 +45,25 @@ def report(
 ) -> None:
     """Write a folder with the agreement of scores and accuracy: README.md, CSV, PNG and SVG.
 
-    The tables are those of `zcproxy correlate`; the pictures show score against accuracy for every
-    proxy, the proxies' correlations with each other, and all coefficients with their intervals.
+    The tables are those of `zcproxy correlate`, which need the same table of accuracies; the
+    pictures show score against accuracy for every proxy, the proxies' correlations with each other,
+    and all coefficients with their intervals.
 
     Examples:
+
+    `zcproxy report scores.parquet` (writes the folder scores-report)
 
     `zcproxy report scores.parquet --out reports/mine`
 
     `zcproxy report scores.parquet --out reports/live --subset live --accuracy cifar100_test_200`
     """
     from zcproxy import reports
-    from zcproxy.cli.evaluation import evaluate
+    from zcproxy.cli.evaluation import evaluate, usable_sizes
     from zcproxy.cli.progress import bar
 
     found = evaluate(scores, table, accuracy, proxies, subset)
+    ks, left_out = usable_sizes(k, found.compared)
+    folder = out or Path(f"{scores.stem}-report")
     source = reports.Source(
         table=found.table,
         subset=found.subset,
@@ -61,10 +71,11 @@ def report(
         run=found.run,
         accuracy={str(name): value for name, value in found.accuracies.attrs.items()},
         without_accuracy=found.without_accuracy,
+        notes=[*found.notes, *left_out],
     )
     with bar("reporting") as progress:
         reports.write_report(
-            out,
+            folder,
             found.scores,
             found.accuracies,
             found.proxies,
@@ -74,7 +85,7 @@ def report(
             resamples=resamples,
             seed=seed,
             top=top,
-            ks=tuple(dict.fromkeys(k)),
+            ks=ks,
             progress=progress,
         )
-    typer.echo(f"{out / 'README.md'}")
+    typer.echo(f"{folder / 'README.md'}")

@@ -162,10 +162,12 @@ def _opened(path: Path) -> Iterator[NpzFile]:
     """The file, with every way in which it can be damaged turned into a DataError."""
     try:
         # Opened here: numpy would leave a damaged archive open.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if not isinstance(file, NpzFile):
-                raise DataError(f"{path} is not a .npz archive")
-            yield file
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("it is no archive, or its end is missing")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                yield file
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         raise _unreadable(path, problem) from problem
 
@@ -173,4 +175,9 @@ def _opened(path: Path) -> Iterator[NpzFile]:
 def _unreadable(path: Path, problem: Exception) -> DataError:
     if isinstance(problem, FileNotFoundError):
         return DataError(f"there is no file {path}")
-    return DataError(f"{path} is not a whole .npz file of images ({problem})")
+    # Never numpy's own advice, which is to read such a file without protection.
+    reason = "it holds more than plain arrays" if "allow_pickle" in str(problem) else problem
+    return DataError(
+        f"{path} is not a whole .npz file of images ({reason}); write it again or remove it "
+        "(zcproxy data list says how to get images)"
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zcproxy import folders
-from zcproxy.datasets import archive, catalogue, cifar
+from zcproxy.datasets import archive, catalogue, official
 from zcproxy.datasets.catalogue import Entry
 from zcproxy.datasets.pixels import Part, Pixels, Source, checked, join
 from zcproxy.errors import DataError
@@ -66,13 +66,9 @@ def whole(dataset: str) -> tuple[Pixels, Pixels, str]:
 
 
 def found(dataset: str) -> Iterator[Path]:
-    """Paths of the files or folders that hold a CIFAR data set, in the order they are tried."""
+    """Paths of the files or folders that hold a data set, in the order they are tried."""
     for folder in _folders(dataset):
-        forms = cifar.FORMS[dataset]
-        paths = [folder / form.folder for form in forms] + [folder / form.tar for form in forms]
-        if folder.name in {form.folder for form in forms}:
-            paths.insert(0, folder)
-        yield from (path for path in paths if path.exists())
+        yield from official.paths(dataset, folder)
         yield from _archives(dataset, folder)
 
 
@@ -83,7 +79,7 @@ def _sources(dataset: str) -> Iterator[Source]:
         yield _digits()
     else:
         for folder in _folders(dataset):
-            yield from cifar.sources(dataset, folder)
+            yield from official.sources(dataset, folder)
             for path in _archives(dataset, folder):
                 yield archive.source(path, catalogue.classes(dataset))
 
@@ -143,7 +139,7 @@ def _about_file(path: Path) -> Entry:
 
 def _constants(path: Path, sides: tuple[int, int, int]) -> tuple[Floats, Floats] | None:
     """Mean and standard deviation of the data set that a file is named after, if its shape fits."""
-    for name in sorted(cifar.FORMS):
+    for name in sorted(official.NAMES):
         known = catalogue.entry(name)
         if _named_after(name, path) and sides == known.shape and known.mean and known.std:
             return known.mean, known.std

@@ -22,9 +22,11 @@ WIDTH = 7.4
 def agreement_dots(table: pd.DataFrame, accuracy_label: str) -> Figure:
     """Spearman, Kendall and the partial correlation of every proxy, best first, with intervals.
 
-    `table` comes from `analysis.agreement_table`; its baseline is drawn as a vertical band.
+    `table` comes from `analysis.agreement_table`; its baseline is drawn as a vertical band. Equal
+    proxies stand one below the other in the order of the table.
     """
-    rows = table.sort_values("spearman", ascending=True, na_position="first").reset_index(drop=True)
+    best_first = table.sort_values("spearman", ascending=False, na_position="last", kind="stable")
+    rows = best_first[::-1].reset_index(drop=True)  # an axis counts from below
     baseline = table.attrs.get("baseline")
     with styled() as new_figure:
         figure = new_figure(WIDTH, 0.34 * len(rows) + 1.15)

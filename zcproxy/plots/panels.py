@@ -36,7 +36,7 @@ def score_panels(
     `score_scale` says and leaves out at most 0.2 % at each end; accuracies may be spread
     by `error_scale`. More than 1,500 architectures are drawn as counts per cell.
     """
-    rows = table.sort_values("spearman", ascending=False, na_position="last")
+    rows = table.sort_values("spearman", ascending=False, na_position="last", kind="stable")
     columns = min(PANELS_PER_ROW, len(rows))
     lines = -(-len(rows) // columns)
     truth = np.asarray(accuracies, dtype=np.float64)

@@ -26,16 +26,29 @@ def score_scale(values: Floats) -> Scale:
     """linear, log or symlog, by how many orders of magnitude the middle 98 % of `values` span.
 
     `values` (n,) without nan. Over a factor of 30 between large and small magnitudes is too much
-    for a linear axis; log needs positive values (but for those left out of view), symlog is linear
-    below the 25 % quantile of the magnitudes.
+    for a linear axis, and so are outliers that `squeeze` the others, however few; log needs
+    positive values (but for those left out of view), symlog is linear below the 25 % quantile of
+    the magnitudes.
     """
     sizes = np.abs(values[values != 0])
     if len(sizes) == 0:
         return Scale("linear")
     small, quarter, large = np.quantile(sizes, [0.01, 0.25, 0.99])
     if shown(values)[0] > 0:
-        return Scale("log") if large > 30 * small else Scale("linear")
-    return Scale("symlog", float(quarter)) if large > 30 * quarter else Scale("linear")
+        return Scale("log") if large > 30 * small or squeeze(values) else Scale("linear")
+    crowded = large > 30 * quarter or squeeze(values)
+    return Scale("symlog", float(quarter)) if crowded else Scale("linear")
+
+
+def squeeze(values: Floats) -> bool:
+    """Whether a linear axis would leave the middle 90 % of the values less than a tenth of it.
+
+    Fewer than 10 values have no middle.
+    """
+    low, high = shown(values)
+    start = np.quantile(values, 0.05, method="higher")
+    end = np.quantile(values, 0.95, method="lower")
+    return bool(len(values) >= 10 and end - start < 0.1 * (high - low))
 
 
 def shown(values: Floats) -> tuple[float, float]:
@@ -45,7 +58,7 @@ def shown(values: Floats) -> tuple[float, float]:
 
 
 def set_score_axis(panel: Axes, x: Floats) -> None:
-    """Scale, limits and a few ticks for the scores `x`."""
+    """Scale, limits and a few ticks for the scores `x`; a symlog axis says so below."""
     from matplotlib import ticker
 
     scale = score_scale(x)
@@ -58,6 +71,8 @@ def set_score_axis(panel: Axes, x: Floats) -> None:
         return
     options = {"linthresh": scale.threshold} if scale.name == "symlog" else {}
     panel.set_xscale(scale.name, **options)
+    if options:
+        panel.set_xlabel("(symlog)", fontsize=7, labelpad=1)
     transform = panel.xaxis.get_transform()
     start, end = transform.transform(np.array([low, high]))
     margin = 0.04 * (end - start)

@@ -34,6 +34,12 @@ SCHEMA = (
         PRIMARY KEY (network, proxy),
         CHECK ((value IS NULL) <> (failure IS NULL))
     ) WITHOUT ROWID""",
+    """CREATE TABLE requested (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('architecture', 'proxy')),
+        name TEXT NOT NULL,
+        UNIQUE (kind, name)
+    )""",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -65,8 +71,9 @@ class Store:
 
     Each `add` is one transaction of a write-ahead log: a process killed at any moment loses the
     rows it was about to add and no others. A network and proxy have one row; adding a second one
-    is an error. Values keep all their bits (but for the sign of zero). Every SQLite error is
-    raised as a StoreError of one line that says what to do.
+    is an error. Values keep all their bits (but for the sign of zero). Beside the scores a store
+    keeps which architectures and proxies its runs were asked for. Every SQLite error is raised as a
+    StoreError of one line that says what to do.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: Lock | None) -> None:
@@ -106,11 +113,37 @@ class Store:
         """
         path = Path(path)
         if not path.is_file():
-            raise StoreError(f"no store at {path}")
+            raise StoreError(f"no store at {path}; zcproxy score makes one")
         with _connected(path, f"{path.absolute().as_uri()}?mode=ro") as connection:
             if _is_empty(connection):
                 raise StoreError(f"{path} is an empty store; run zcproxy score with it first")
             return cls(path, connection, None)
+
+    def request(self, architectures: Sequence[str], proxies: Sequence[str]) -> None:
+        """Add to what was asked for, in one transaction; what is known keeps its place.
+
+        A store made before this was kept stays without it: of its earlier runs nothing is known.
+        """
+        with _explained(self.path), _transaction(self._connection) as connection:
+            if _keeps_requests(connection):
+                for kind, names in (("architecture", architectures), ("proxy", proxies)):
+                    connection.executemany(
+                        "INSERT OR IGNORE INTO requested (kind, name) VALUES (?, ?)",
+                        [(kind, name) for name in names],
+                    )
+
+    def requested(self) -> tuple[list[str], list[str]] | None:
+        """The architectures and proxies all runs were asked for, oldest first.
+
+        None where it was not kept.
+        """
+        with _explained(self.path):
+            if not _keeps_requests(self._connection):
+                return None
+            query = "SELECT kind, name FROM requested ORDER BY id"
+            found = self._connection.execute(query).fetchall()
+        architectures = [name for kind, name in found if kind == "architecture"]
+        return architectures, [name for kind, name in found if kind == "proxy"]
 
     def add(self, rows: Sequence[Row], versions: Mapping[str, str]) -> None:
         """Write rows in one transaction; `versions` names the software that computed them."""
@@ -231,6 +264,11 @@ def _check_file(path: Path, connection: sqlite3.Connection) -> None:
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+
+
+def _keeps_requests(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'requested'"
+    return connection.execute(query).fetchone() is not None
 
 
 def _create_if_empty(connection: sqlite3.Connection, configuration: Configuration) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,11 @@ def export(
     Args:
         store: scores of networks.
         space: the space of the store's configuration; counts come from it.
-        architectures: rows of the table; without it, all whose network has a row in the store.
-        proxies: columns of the table, counts among them; without it, all in the store and the
-            three counts.
+        architectures: rows of the table; without it, all that the store's runs were asked for.
+        proxies: columns of the table, counts among them; without it, those asked for.
+
+    A store that does not tell what was asked for (one of an older zcproxy) gives all architectures
+    whose network has a row, all its proxies and the counts; `attrs["expanded"]` is then True.
 
     Returns: the table this module describes. What is not in the store has failure `not_scored`.
     """
@@ -54,11 +56,16 @@ def export(
     from zcproxy.proxies import COUNTS
 
     stored = store.rows()
-    if architectures is None:
+    asked = store.requested()
+    expanded = asked is None and architectures is None
+    if asked is None:
         scored = {row.network for row in stored}
-        architectures = [a for a in space.architectures() if space.key(a) in scored]
-    if proxies is None:
-        proxies = sorted({row.proxy for row in stored} | set(COUNTS))
+        asked = (
+            [a for a in space.architectures() if space.key(a) in scored] if expanded else [],
+            sorted({row.proxy for row in stored} | set(COUNTS)),
+        )
+    architectures = asked[0] if architectures is None else architectures
+    proxies = asked[1] if proxies is None else proxies
     networks = [space.key(architecture) for architecture in architectures]
     cells = {(row.network, row.proxy): row for row in stored}
     columns: dict[str, object] = {"architecture": pd.array(list(architectures), dtype="str")}
@@ -76,6 +83,8 @@ def export(
         "proxies": list(proxies),
         "versions": store.versions(),
     }
+    if expanded:
+        frame.attrs["expanded"] = True
     return frame
 
 
@@ -110,25 +119,38 @@ def write_scores(frame: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     writer = _writer(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with _replaced(path) as partial:
         writer(frame, partial)
         partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def check_output(path: Path) -> None:
     """Raise what `write_scores` would raise for this path, before hours of computing.
 
-    Raises: InputError for another ending; StoreError if the folder is missing.
+    Raises: InputError for another ending; StoreError if the folder is missing, a file in it cannot
+        be created, or a folder has the name.
     """
     _writer(path)
     if not path.absolute().parent.is_dir():
         raise StoreError(f"there is no folder {path.parent} to write {path.name} into; create it")
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; give the name of a file")
+    with _replaced(path) as partial:
+        partial.touch()
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A name beside `path` for what is to replace it; whatever is left there is removed."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+    except OSError as error:
+        reason = str(error.strerror or error).replace(partial.name, path.name)
+        raise StoreError(f"{path} cannot be written: {reason}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _writer(path: Path) -> Callable[[pd.DataFrame, Path], None]:
@@ -173,6 +195,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         raise DataError(
             f"{path} cannot be read: {error.strerror}; zcproxy score --out writes such a file"
         ) from error
+    if not start:
+        raise DataError(f"{path} is empty; zcproxy score writes scores into such a file")
     if start == b"SQLite format 3\0":
         return _read_store(path)
     frame = _read_parquet(path) if start.startswith(b"PAR1") else _read_csv(path)
@@ -207,13 +231,20 @@ def _read_csv(path: Path) -> pd.DataFrame:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is neither Parquet, CSV nor a store of scores") from error
+    header = text.split("\n", 2)[1 if text.startswith("#") and "\n" in text else 0]
+    if "architecture" not in header:
+        raise DataError(
+            f"{path} is no table of scores: it has no column 'architecture'; zcproxy score --out "
+            "writes such a file"
+        )
     attributes = _parsed(text[1:].partition("\n")[0], path) if text.startswith("#") else {}
     if not text.endswith("\n"):
         raise DataError(f"{path} is truncated: its last line has no end; write it again")
     try:
         frame = pd.read_csv(path, comment="#")
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path} is not a CSV file of scores: {error}") from error
+        reason = (str(error).strip().splitlines() or ["no table"])[0]
+        raise DataError(f"{path} is not a CSV file of scores ({reason}); write it again") from error
     for column in frame.columns:
         if column.endswith(FAILURE):
             frame[column] = frame[column].astype("str")

@@ -82,6 +82,8 @@ def header(path: Path | str) -> tuple[dict[Any, Any], int]:
         raise DataError(f"there is no file {path}") from problem
     except (OSError, ValueError, pa.ArrowException) as problem:
         raise _damaged(path, problem) from problem
+    if isinstance(attrs, dict) and {"proxies", "rows"} <= attrs.keys():
+        raise DataError(f"{path} holds scores, no accuracies; zcproxy correlate {path} reads it")
     if not isinstance(attrs, dict) or not attrs.keys() >= _REQUIRED:
         raise DataError(
             f"{path} is Parquet but no table of zcproxy; make one: zcproxy data import FILE"

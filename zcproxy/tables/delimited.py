@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Imported", "read"]
 
 _LOOK = 50  # rows looked at to recognize the column of architectures
+_SCORES = b"# {"  # how a file of scores begins
 _FIRST_LINE = 2  # of data, counted as an editor does: the header is line 1
 
 
@@ -67,6 +68,8 @@ def read(
     frame = texts[[]].assign(architecture=_architectures(texts[source], space, path))
     for name, column in used.items():
         frame[column.name] = _percentages(texts[name], path)
+    if frame[[column.name for column in used.values()]].isna().all(axis=None):
+        raise DataError(f"{path} has no accuracy in {_listed(list(used))}: all cells are empty")
     skipped = [name for name in known if name not in used and name != "index"]
     return Imported(finish(frame, space, meanings), tuple(skipped))
 
@@ -76,11 +79,17 @@ def _texts(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
+        with path.open("rb") as file:
+            start = file.read(len(_SCORES))
+        if start == _SCORES:
+            raise DataError(
+                f"{path} holds scores, no accuracies; zcproxy correlate {path} reads it"
+            )
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError as problem:
         raise DataError(f"there is no file {path}") from problem
     except (OSError, EOFError, ValueError, zlib.error) as problem:
-        reason = str(problem).strip().splitlines()[0]
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise DataError(f"{path} is not a whole CSV file ({reason})") from problem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ class Found:
     columns: dict[str, dict[str, Any]]
 
 
-def load(name: str) -> pd.DataFrame:
+def load(name: str | Path) -> pd.DataFrame:
     """A table by name, or by the path of a `.parquet` (or `.csv`) file.
 
     Looked for as `tables/NAME.parquet` in `$ZCPROXY_DATA`, then as the raw file
@@ -46,11 +47,14 @@ def load(name: str) -> pd.DataFrame:
         epochs, seed, release and source.
     Raises: InputError for an unknown name; DataError if the table is not here or damaged.
     """
-    path = Path(name)
+    if not isinstance(name, str | Path):
+        raise unknown("table", name, names(), "or give the path of a file")
+    name, path = str(name), Path(name)
     if path.suffix in (".parquet", ".csv") or name.endswith(".csv.gz"):
         return _open(path)
     for candidate in _candidates(_checked(name)):
-        return _open(candidate)
+        with _repairable(name):
+            return _open(candidate)
     raise _missing(name)
 
 
@@ -74,7 +78,10 @@ def find(name: str) -> Found | None:
     Raises: DataError if the file is damaged.
     """
     path = next(_candidates(name), None)
-    return None if path is None else _found(name, path)
+    if path is None:
+        return None
+    with _repairable(name):
+        return _found(name, path)
 
 
 def _candidates(name: str) -> Iterator[Path]:
@@ -103,6 +110,18 @@ def _found(name: str, path: Path) -> Found:
         return Found(name, path, rows, attrs["space"], attrs["columns"])
     frame = _open(path)
     return Found(name, path, len(frame), frame.attrs["space"], frame.attrs["columns"])
+
+
+@contextmanager
+def _repairable(name: str) -> Iterator[None]:
+    """Say how a damaged table is mended."""
+    try:
+        yield
+    except DataError as problem:
+        again = "import it again: zcproxy data import FILE --overwrite"
+        if name in _RAW:
+            again = f"get it again: zcproxy data fetch {name}, or zcproxy data import FILE"
+        raise DataError(f"{problem}; {again}") from problem
 
 
 def _checked(name: str) -> str:

@@ -34,6 +34,7 @@ Progress = Callable[[int, int], None]
 
 _CHUNK = 200  # architectures handed to NASBench201API at once
 _FILE = re.compile(r"(\d{6}|meta)\.pickle\.pbz2")
+_META = "meta.pickle.pbz2"
 _SPACE = "nasbench201"
 
 
@@ -77,6 +78,7 @@ def nats(
         raise DataError(f"there is no file or folder {path}")
     if "-sss-" in path.name:
         raise _size_space(path)
+    _require_benchmark(path)
     if not trust:
         raise InputError(
             f"{path} holds Python pickles, which can run any code when opened; if you trust "
@@ -89,6 +91,20 @@ def nats(
         return from_trials(_of_folder(Path(folder), path.name, progress), _SPACE)
 
 
+def _require_benchmark(path: Path) -> None:
+    """Raise DataError unless the folder or tar holds the file that all of NATS-Bench needs."""
+    if path.is_dir():
+        found = any(p.name == _META for p in path.iterdir())
+    else:
+        with _unpackable(path), tarfile.open(path, "r:*") as archive:
+            found = any(Path(member.name).name == _META for member in archive)
+    if not found:
+        raise DataError(
+            f"{path} is no NATS-Bench folder or tar: it has no {_META}; expected is "
+            "NATS-tss-v1_0-3ffb9-simple, unpacked or as .tar"
+        )
+
+
 def _torch_load(path: Path, trust: bool) -> Any:
     """The content of a `.pth`: restricted to plain data and numpy numbers unless trusted."""
     import pickle
@@ -96,6 +112,7 @@ def _torch_load(path: Path, trust: bool) -> Any:
     import numpy as np
     import torch
 
+    _require_pth(path)
     scalar = np.float64(0).__reduce__()[0]  # what numpy calls to restore a number
     admitted: list[Any] = [OrderedDict, defaultdict, dict, np.dtype]
     admitted += [type(np.dtype(kind)) for kind in ("f8", "f4", "i8")]
@@ -115,6 +132,19 @@ def _torch_load(path: Path, trust: bool) -> Any:
     except Exception as problem:  # a damaged archive or pickle may raise anything
         first = (str(problem).splitlines() or [type(problem).__name__])[0]
         raise DataError(f"{path} is not a whole .pth file ({first})") from problem
+
+
+def _require_pth(path: Path) -> None:
+    """Raise DataError unless the file begins as torch's files do: as a zip or as a pickle."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except FileNotFoundError as problem:
+        raise DataError(f"there is no file {path}") from problem
+    if start not in (b"PK", b"\x80\x02"):
+        raise DataError(
+            f"{path} is no .pth file of torch; expected is an official NAS-Bench-201-v1_*.pth"
+        )
 
 
 def _of_dictionary(content: dict[str, Any], path: Path, progress: Progress) -> Iterator[Trial]:
@@ -144,8 +174,6 @@ def _of_folder(folder: Path, origin: str, progress: Progress) -> Iterator[Trial]
     from nats_bench import create
 
     files = sorted(p.name for p in folder.iterdir() if _FILE.fullmatch(p.name))
-    if "meta.pickle.pbz2" not in files:
-        raise DataError(f"{folder} is no NATS-Bench folder: it has no meta.pickle.pbz2")
     with _understood(folder):
         api = create(str(folder), "tss", fast_mode=True, verbose=False)
     if not str(api.meta_archs[0]).startswith("|"):
@@ -197,15 +225,24 @@ def _unpack(tar: Path, folder: Path) -> None:
 
     Only the last part of each name is used, so nothing can be written outside `folder`.
     """
+    with _unpackable(tar), tarfile.open(tar, "r:*") as archive:
+        for member in archive:
+            name = Path(member.name).name
+            stream = archive.extractfile(member) if member.isfile() else None
+            if stream is not None and _FILE.fullmatch(name):
+                (folder / name).write_bytes(stream.read())
+
+
+@contextlib.contextmanager
+def _unpackable(tar: Path) -> Iterator[None]:
+    """Every way in which a tar can be damaged, in one line."""
     try:
-        with tarfile.open(tar, "r:*") as archive:
-            for member in archive:
-                name = Path(member.name).name
-                stream = archive.extractfile(member) if member.isfile() else None
-                if stream is not None and _FILE.fullmatch(name):
-                    (folder / name).write_bytes(stream.read())
+        yield
     except (tarfile.TarError, EOFError, OSError) as problem:
-        raise DataError(f"{tar} cannot be unpacked ({problem})") from problem
+        first = (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(":")
+        raise DataError(
+            f"{tar} is not a whole tar file ({first}); expected is NATS-tss-v1_0-3ffb9-simple.tar"
+        ) from problem
 
 
 def _size_space(path: Path) -> DataError:
