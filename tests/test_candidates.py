@@ -84,21 +84,31 @@ def test_bad_factories_are_one_line(zoo, reference, message):
     assert "\n" not in str(caught.value)
 
 
+class Broken(nn.Linear):
+    """A module that fails where nobody expects it, outside its own forward."""
+
+    def named_parameters(self, *args, **kwargs):
+        raise ZeroDivisionError("no parameters today")
+
+
 def test_models_are_scored_and_failures_are_rows():
     images = batch("noise", 4)
     torch.manual_seed(0)
     models = {
         "cnn": nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3600, 10)),
         "misfit": nn.Linear(7, 10),
+        "broken": Broken(7, 10),
     }
     seen = []
     frame = score_models(models, images, ["snip", "params"], progress=lambda *x: seen.append(x))
-    assert frame["architecture"].tolist() == ["cnn", "misfit"]
+    assert frame["architecture"].tolist() == ["cnn", "misfit", "broken"]
     expected = score(models["cnn"], images.inputs, images.targets, ["snip", "params"])
     assert frame.loc[0, ["snip", "params"]].to_dict() == expected
-    assert frame["snip"].isna().tolist() == [False, True]
+    assert frame["snip"].isna().tolist() == [False, True, True]
     assert frame["snip_failure"][1].startswith("error: ")
-    assert seen == [(1, 2), (2, 2)]
+    assert frame["snip_failure"][2] == "error: ZeroDivisionError: no parameters today"
+    assert frame["params_failure"].notna().tolist() == [False, True, True]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_architectures_are_scored_once_per_network():

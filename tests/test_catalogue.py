@@ -36,7 +36,8 @@ def test_the_twelve_proxies() -> None:
 
 
 def test_the_saliencies() -> None:
-    assert saliencies.NAMES == ("fisher", "grasp", "plain", "snip", "synflow")
+    names = ("fisher", "grasp", "magnitude", "plain", "random", "snip", "synflow")
+    assert saliencies.NAMES == names
 
 
 @pytest.mark.parametrize("folder", ["proxies", "saliencies"])

@@ -295,7 +295,7 @@ def test_a_wrong_pickle_says_what_is_wrong(folder: Path, content: object, told: 
         ({"index_train": np.arange(40) - 1}, "negative"),
         ({"y_train": np.full(40, 10)}, "expected 0..9"),
         ({"y_train": np.arange(40) % 10 - 1}, r"labels -1\.\.8"),
-        ({"x_train": np.array([[{}]], dtype=object)}, "not a whole .npz"),
+        ({"x_train": np.array([[{}]], dtype=object)}, "it holds more than plain arrays"),
     ],
 )
 def test_a_wrong_npz_says_what_is_wrong(
@@ -421,6 +421,7 @@ def test_classes_and_shapes_need_no_files() -> None:
         "cifar10": (10, (3, 32, 32)),
         "cifar100": (100, (3, 32, 32)),
         "digits": (10, (1, 8, 8)),
+        "mnist": (10, (1, 28, 28)),
         "noise": (10, (3, 32, 32)),
         "ones": (10, (3, 32, 32)),
     }

@@ -5,14 +5,38 @@ from __future__ import annotations
 import pytest
 
 from zcproxy import errors
-from zcproxy.errors import InputError, MeasureError, ZcproxyError, unknown
+from zcproxy.errors import InputError, MeasureError, ZcproxyError, reason, unknown
 
 
 def test_the_tree() -> None:
-    for name in set(errors.__all__) - {"unknown"}:
+    for name in set(errors.__all__) - {"kind_of", "reason", "unknown"}:
         assert issubclass(getattr(errors, name), ZcproxyError)
     assert issubclass(InputError, ValueError)
     assert not issubclass(MeasureError, ValueError)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        return " \n"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("\n  first\nsecond"), "ValueError: first"),
+        (KeyError("layer"), "KeyError: 'layer'"),
+        (NotImplementedError(), "NotImplementedError"),
+        (Mute("unheard"), "Mute"),
+    ],
+)
+def test_a_foreign_error_is_told_in_one_line(error: Exception, expected: str) -> None:
+    assert reason(error) == expected
+
+
+def test_a_name_that_is_no_string_is_answered() -> None:
+    expected = "a proxy is named by a string, such as 'snip', not None (a hint)"
+    assert str(unknown("proxy", None, ["snip"], "a hint")) == expected
+    assert str(unknown("proxy", 3, [])) == "a proxy is named by a string, not int"
 
 
 def test_a_measure_error_has_a_kind() -> None:

@@ -1,10 +1,12 @@
-"""The package's imports: one-directional, no torch where none is needed, no cycles."""
+"""The package's imports: in one direction, no torch where none is needed, no cycles."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -14,22 +16,66 @@ import zcproxy
 
 PACKAGE = Path(zcproxy.__file__).parent
 HEAVY = {"torch", "torchvision", "pandas", "scipy", "matplotlib", "seaborn", "sklearn", "pyarrow"}
-SCORING = ["probe", "recorder", "second_order", "saliencies", "proxies", "scoring", "networks"]
-SCORING += [
-    "datasets",
-    "runs",
-    "totals",
-    "undisturbed",
-    "spaces",
-    "blueprint",
-    "protocols",
-    "training",
-]
-LABELS = ("zcproxy.tables", "zcproxy.analysis", "zcproxy.reports", "zcproxy.plots")
-TORCHLESS = ["blueprint", "spaces", "protocols", "tables", "analysis", "store", "reports", "errors"]
+
+SHARED = (
+    ("errors",),
+    (
+        "arguments",
+        "blueprint",
+        "catalogue",
+        "configuration",
+        "folders",
+        "imported",
+        "numerals",
+        "protocols",
+    ),
+    ("networks",),
+    ("spaces",),
+)
+"""What both branches stand on. A line of layers may import from the lines before it alone."""
+
+SCORES = (
+    ("calls", "datasets", "leaves", "second_order", "totals", "undisturbed"),
+    ("recorder", "weights"),
+    ("probe",),
+    ("cell_*",),
+    ("saliencies",),
+    ("proxies",),
+    ("scoring",),
+    ("store",),
+    ("runs",),
+    ("models", "training"),
+    ("pruning",),
+    ("callbacks", "candidates", "embedded"),
+)
+"""All that computes scores or masks; it stands on SHARED and never sees a label."""
+
+LABELS = (
+    ("tables",),
+    ("downloads",),
+    ("analysis",),
+    ("plots", "report_text"),
+    ("reports",),
+)
+"""Accuracies and what is said about them; it stands on SHARED and never computes a score."""
+
+TOP = (("experiments",), ("cli",))
+"""Where the branches meet: pruned networks and the analysis of their accuracies, and the rest."""
+
+BRANCHES = {"shared": SHARED, "scores": SCORES, "labels": LABELS, "top": TOP}
+STANDS_ON = {
+    "shared": ("shared",),
+    "scores": ("shared", "scores"),
+    "labels": ("shared", "labels"),
+    "top": ("shared", "scores", "labels", "top"),
+}
+
+TORCHLESS = ["arguments", "blueprint", "spaces", "protocols", "tables", "analysis", "store"]
 TORCHLESS += ["catalogue", "cli", "configuration", "downloads", "folders", "proxies", "saliencies"]
+TORCHLESS += ["candidates", "errors", "imported", "numerals", "plots", "report_text", "reports"]
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name."""
     found = {}
@@ -42,9 +88,12 @@ def modules() -> dict[str, Path]:
 @cache
 def imports(module: str, anywhere: bool) -> frozenset[str]:
     """What a module imports when loaded, or `anywhere` in its functions; not for types alone."""
-    tree = ast.parse(modules()[module].read_text(encoding="utf-8"))
-    found: set[str] = set()
-    pending: list[ast.AST] = [tree]
+    return frozenset(imported(modules()[module].read_text(encoding="utf-8"), anywhere))
+
+
+def imported(source: str, anywhere: bool) -> Iterator[str]:
+    """Modules that a source imports by a statement, a public name of ours, or a text (dynamic)."""
+    pending: list[ast.AST] = [ast.parse(source)]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
@@ -53,16 +102,24 @@ def imports(module: str, anywhere: bool) -> frozenset[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not anywhere:
             continue
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} has a relative import"
-            source = node.module or ""
-            found.update(
-                name if (name := f"{source}.{alias.name}") in modules() else source
-                for alias in node.names
-            )
+            assert node.level == 0, f"a relative import: {ast.unparse(node)}"
+            yield from (named(f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "zcproxy":
+            yield named(f"zcproxy.{node.attr}")
+        elif anywhere and isinstance(node, ast.Constant) and str(node.value).startswith("zcproxy."):
+            # importlib.import_module(f"zcproxy.models.{name}") loads anything of zcproxy.models
+            yield from (m for m in modules() if inside(m, [str(node.value).rstrip(".")]))
         pending.extend(ast.iter_child_nodes(node))
-    return frozenset(found)
+
+
+def named(name: str) -> str:
+    """The module of a dotted name: itself, the home of a public name, or what stands before it."""
+    first, _, last = name.rpartition(".")
+    if name in modules():
+        return name
+    return zcproxy._HOMES[last][0] if first == "zcproxy" and last in zcproxy._HOMES else first
 
 
 def reached(module: str, anywhere: bool) -> set[str]:
@@ -71,17 +128,122 @@ def reached(module: str, anywhere: bool) -> set[str]:
     pending = [module]
     while pending:
         name = pending.pop()
-        if name in seen:
+        if name in seen or name == "zcproxy":  # which loads its public names only when used
             continue
         seen.add(name)
         if name in modules():
             pending.extend(imports(name, anywhere))
-            pending.extend([name.rpartition(".")[0]] if "." in name else [])
+            pending.append(name.rpartition(".")[0])
     return seen - {module}
 
 
-def inside(name: str, packages: list[str]) -> bool:
-    return any(name == f"zcproxy.{p}" or name.startswith(f"zcproxy.{p}.") for p in packages)
+def inside(name: str, packages: Iterator[str] | list[str]) -> bool:
+    """Whether a module is one of these dotted names, or in one of them."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def ours(*layers: str) -> list[str]:
+    """Dotted names of layers."""
+    return [f"zcproxy.{layer}" for layer in layers]
+
+
+def layers(branch: str) -> list[str]:
+    """All names in a branch."""
+    return [name for line in BRANCHES[branch] for name in line]
+
+
+def place(module: str) -> tuple[str, int, str] | None:
+    """Branch, number of the line and name of the layer of a module, if it has one."""
+    top = module.split(".")[1]
+    for branch, lines in BRANCHES.items():
+        for number, line in enumerate(lines):
+            for name in line:
+                if fnmatch(top, name):
+                    return branch, number, name
+    return None
+
+
+def against_the_order(module: str, others: Iterator[str] | frozenset[str]) -> list[str]:
+    """Those of the imports of a module that its layer must not import, in words."""
+    here = place(module)
+    assert here is not None, f"zcproxy.{module.split('.')[1]} is in no layer of tests/test_imports"
+    wrong = []
+    for other in sorted(others):
+        if not other.startswith("zcproxy.") or (there := place(other)) in (None, here):
+            continue
+        allowed = there[0] in STANDS_ON[here[0]]
+        if not allowed or (there[0] == here[0] and there[1] >= here[1]):
+            wrong.append(
+                f"{module} ({here[0]}, line {here[1] + 1}) must not import {other} "
+                f"({there[0]}, line {there[1] + 1}): see the layers in tests/test_imports.py"
+            )
+    return wrong
+
+
+BELOW_ROOT = [module for module in modules() if module != "zcproxy"]
+
+
+def test_every_module_has_one_place_in_the_order() -> None:
+    tops = {module.split(".")[1] for module in BELOW_ROOT}
+    lost = {top for top in tops if place(f"zcproxy.{top}") is None}
+    assert not lost, f"place {sorted(lost)} in SHARED, SCORES, LABELS or TOP of tests/test_imports"
+    everything = [name for branch in BRANCHES for name in layers(branch)]
+    assert len(set(everything)) == len(everything)
+
+
+@pytest.mark.parametrize("module", BELOW_ROOT)
+def test_imports_go_in_one_direction(module: str) -> None:
+    wrong = against_the_order(module, imports(module, anywhere=True))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("blueprint", "def f():\n    from zcproxy.runs.coordinator import run"),
+        ("tables.compact", "def f():\n    import zcproxy.scoring"),
+        ("tables.compact", "def f():\n    from zcproxy import scoring"),
+        ("tables.compact", "from zcproxy import score"),
+        ("tables.compact", "import zcproxy\nzcproxy.score(1, 2, 3)"),
+        ("store.lock", "def f():\n    from zcproxy.runs.pool import Pool"),
+        ("datasets.pixels", "class A:\n    def f(self):\n        from zcproxy import scoring as s"),
+        ("candidates", "from zcproxy import tables"),
+        ("candidates", "def f():\n    import zcproxy\n    return zcproxy.table('nasbench201')"),
+        ("candidates", "import importlib\nimportlib.import_module('zcproxy.tables')"),
+        ("scoring", "import importlib as i\nx = i.import_module(f'zcproxy.analysis.{name}')"),
+        ("scoring", "from zcproxy.pruning import Mask"),
+        ("pruning.methods", "def f():\n    import zcproxy.tables.finding as finding"),
+        ("cell_probe", "lambda: __import__('zcproxy.runs.pool')"),
+        ("recorder", "from zcproxy import weights"),
+        ("analysis.table", "if True:\n    from zcproxy.store import Store"),
+    ],
+)
+def test_what_breaks_the_order_is_seen(module: str, source: str) -> None:
+    """Of these, a walk over the imports at the top of modules would see a few."""
+    assert against_the_order(f"zcproxy.{module}", imported(source, anywhere=True))
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("scoring", "from zcproxy import catalogue, proxies, saliencies"),
+        ("scoring", "from zcproxy.cell_probe import CellProbe"),
+        ("cell_probe", "from zcproxy import networks, probe, cell_passes"),
+        ("pruning.methods", "from zcproxy import saliencies, scoring, probe, networks, datasets"),
+        ("pruning.methods", "from zcproxy import store\nfrom zcproxy.models.vgg import vgg"),
+        ("runs.ray_pool", "from zcproxy.runs.items import Item\nimport zcproxy\nzcproxy.x"),
+        ("tables.frame", "from zcproxy import space"),
+        ("cli.demo", "from zcproxy import tables, scoring, reports, score, table"),
+        ("scoring", "if TYPE_CHECKING:\n    from zcproxy.pruning import Mask"),
+    ],
+)
+def test_what_keeps_the_order_passes(module: str, source: str) -> None:
+    assert not against_the_order(f"zcproxy.{module}", imported(source, anywhere=True))
+
+
+def test_a_module_without_a_place_is_told_so() -> None:
+    with pytest.raises(AssertionError, match=r"zcproxy\.guess is in no layer"):
+        against_the_order("zcproxy.guess", iter(["zcproxy.errors"]))
 
 
 def test_the_walk_sees_imports() -> None:
@@ -89,15 +251,26 @@ def test_the_walk_sees_imports() -> None:
     assert "zcproxy.recorder" in imports("zcproxy.probe", anywhere=False)
     assert "zcproxy.networks.cells" in imports("zcproxy.spaces.nasbench201", anywhere=True)
     assert "zcproxy.networks.cells" not in imports("zcproxy.spaces.nasbench201", anywhere=False)
+    assert "zcproxy.proxies.snip" in imports("zcproxy.scoring", anywhere=True)  # by the catalogue
+    assert "zcproxy.tables.finding" in reached("zcproxy.cli.demo", anywhere=True)
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if inside(m, SCORING)])
+@pytest.mark.parametrize(
+    "module", [m for m in BELOW_ROOT if inside(m, ours(*layers("shared"), *layers("scores")))]
+)
 def test_no_label_can_reach_a_score(module: str) -> None:
-    leaked = {n for n in reached(module, anywhere=True) if n.startswith(LABELS)}
+    leaked = {n for n in reached(module, anywhere=True) if inside(n, ours(*layers("labels")))}
     assert not leaked
+    assert not {n for n in reached(module, anywhere=True) if inside(n, ours(*layers("top")))}
 
 
-LISTED = [m for m in modules() if inside(m, TORCHLESS)]
+@pytest.mark.parametrize("module", [m for m in BELOW_ROOT if inside(m, ours("experiments"))])
+def test_experiments_know_no_benchmark(module: str) -> None:
+    known = {n for n in reached(module, anywhere=True) if inside(n, ours("tables", "downloads"))}
+    assert not known
+
+
+LISTED = [m for m in BELOW_ROOT if inside(m, ours(*TORCHLESS))] + ["zcproxy", "zcproxy.models"]
 MEASURES = ("zcproxy.proxies.", "zcproxy.saliencies.")  # loaded when they are run
 
 
@@ -107,10 +280,10 @@ def test_no_torch_where_none_is_needed(module: str) -> None:
     assert "torch" not in loaded
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if inside(m, ["analysis"])])
+@pytest.mark.parametrize("module", [m for m in BELOW_ROOT if inside(m, ours("analysis", "plots"))])
 def test_analysis_knows_nothing_of_networks(module: str) -> None:
-    known = {n for n in reached(module, anywhere=True) if inside(n, SCORING[:7])}
-    assert not known
+    networks = ours("blueprint", "networks", "spaces", "tables", *layers("scores"))
+    assert not {n for n in reached(module, anywhere=True) if inside(n, networks)}
 
 
 def test_there_are_no_cycles() -> None:
@@ -144,6 +317,7 @@ STATEMENTS = [
     "from zcproxy import proxies; proxies.names(); [proxies.summary(n) for n in proxies.names()]",
     "import zcproxy; s = zcproxy.space('nasbench201'); s.key(s.architectures()[0])",
     "from zcproxy import saliencies; saliencies.NAMES",
+    "from zcproxy import models; [models.summary(name) for name in models.names()]",
 ]
 
 

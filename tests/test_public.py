@@ -10,7 +10,7 @@ import pytest
 
 import zcproxy
 
-PUBLIC = ["ZcproxyError", "__version__", "saliency", "score", "space", "table"]
+PUBLIC = ["ZcproxyError", "__version__", "prune", "saliency", "score", "space", "table"]
 
 
 def test_the_public_names() -> None:

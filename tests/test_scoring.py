@@ -101,7 +101,13 @@ def test_an_error_says_what_failed_and_holds_the_rest() -> None:
         ({"proxies": ["snipp"]}, r"no proxy named 'snipp'; did you mean 'snip'\? .*all 12"),
         ({"proxies": ["snip", "zzzz"]}, "no proxy named 'zzzz'; known: fisher, flops"),
         ({"proxies": "snip"}, r"a list of names, such as \['snip'\], not a string"),
+        ({"proxies": None}, r"a list of names, such as \['snip', 'synflow'\], not None"),
+        ({"proxies": 3}, "a list of names, .*, not int"),
+        ({"proxies": [3]}, "a proxy is named by a string, such as 'fisher', not int"),
+        ({"proxies": [["snip"]]}, "a proxy is named by a string, such as 'fisher', not list"),
         ({"protocol": "claen"}, "no protocol named 'claen'; did you mean 'clean'"),
+        ({"protocol": None}, r"a protocol is named by a string, such as 'clean', not None \("),
+        ({"protocol": ["clean"]}, "a protocol is named by a string, .*, not list"),
     ],
 )
 def test_wrong_names_are_answered_before_anything_is_computed(
@@ -116,8 +122,11 @@ def test_wrong_names_are_answered_before_anything_is_computed(
 
 
 def test_a_wrong_saliency_is_answered() -> None:
-    with pytest.raises(InputError, match="no saliency named 'grad_norm'; known: fisher, grasp"):
+    with pytest.raises(InputError, match="no saliency named 'grad_norm'; "):
         zcproxy.saliency(nn.Linear(2, 2), torch.randn(2, 2), torch.tensor([0, 1]), "grad_norm")
+    for wrong in (None, ["snip"], 3):
+        with pytest.raises(InputError, match="a saliency is named by a string, such as 'fisher'"):
+            zcproxy.saliency(nn.Linear(2, 2), torch.randn(2, 2), torch.tensor([0, 1]), wrong)
     with pytest.raises(InputError, match="did you mean 'synflow'"):
         zcproxy.saliency(nn.Linear(2, 2), torch.randn(2, 2), torch.tensor([0, 1]), "sinflow")
 
@@ -128,6 +137,18 @@ def test_a_saliency_has_the_shapes_of_its_weights(case: Any, name: str) -> None:
     assert {n: s.shape for n, s in found.items()} == {n: w.shape for n, w in case.weights.items()}
     assert not any(s.requires_grad for s in found.values())
     assert all(bool(s.isfinite().all()) for s in found.values())
+
+
+def test_the_seed_of_a_saliency_is_that_of_the_networks_randomness() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Dropout(0.5), nn.Linear(9, 3))
+    batch = torch.randn(4, 6), torch.arange(4) % 3
+    for seed in (0, 1, 2):
+        weights = zcproxy.saliency(network, *batch, "snip", seed=seed)
+        total = math.fsum(float(s.sum()) for s in weights.values())
+        assert total == pytest.approx(zcproxy.score(network, *batch, ["snip"], seed=seed)["snip"])
+    one, other = (zcproxy.saliency(network, *batch, "snip", seed=s)["3.weight"] for s in (1, 2))
+    assert not torch.equal(one, other)
 
 
 def test_saliencies_and_proxies_agree(case: Any) -> None:

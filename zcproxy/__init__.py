@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zcproxy.errors import ZcproxyError
+    from zcproxy.pruning import prune
     from zcproxy.scoring import saliency, score
     from zcproxy.spaces import get as space
     from zcproxy.tables import load as table
 
-__all__ = ["ZcproxyError", "__version__", "saliency", "score", "space", "table"]
+__all__ = ["ZcproxyError", "__version__", "prune", "saliency", "score", "space", "table"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "ZcproxyError": ("zcproxy.errors", "ZcproxyError"),
+    "prune": ("zcproxy.pruning", "prune"),
     "saliency": ("zcproxy.scoring", "saliency"),
     "score": ("zcproxy.scoring", "score"),
     "space": ("zcproxy.spaces", "get"),

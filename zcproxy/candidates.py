@@ -6,15 +6,13 @@ beside each proxy `<proxy>_failure` (why there is no value, or missing).
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from zcproxy.errors import InputError
+from zcproxy.errors import InputError, reason
+from zcproxy.imported import imported
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,8 +83,7 @@ def score_models(
             results = scoring.measure(model, batch.inputs, batch.targets, proxies, protocol, seed)
             outcomes.append({n: (r.value, why(r.failure, r.message)) for n, r in results.items()})
         except Exception as error:  # the user's code: whatever it raises is a row
-            reason = f"error: {type(error).__name__}: {first_line(error)}"
-            outcomes.append(dict.fromkeys(proxies, (None, reason)))
+            outcomes.append(dict.fromkeys(proxies, (None, f"error: {reason(error)}")))
         if progress is not None:
             progress(len(outcomes), len(models))
     return framed(list(models), outcomes, proxies)
@@ -114,33 +111,8 @@ def load_models(reference: str, seed: int = 0) -> dict[str, nn.Module]:
             return named_models(factory if ready else factory(), reference)  # type: ignore[operator]
         except InputError:
             raise
-        except Exception as error:  # the user's code may raise anything
-            raise InputError(
-                f"{reference} failed: {type(error).__name__}: {first_line(error)}"
-            ) from error
-
-
-def imported(reference: str) -> object:
-    """What `package.module:name` names."""
-    module, colon, name = reference.partition(":")
-    if not (module and colon and name):
-        raise InputError(f"'{reference}' is not of the form package.module:factory")
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: object = getattr(importlib.import_module(module), name)
-    except Exception as error:  # importing runs the user's code
-        raise InputError(
-            f"cannot import {reference}: {type(error).__name__}: {first_line(error)} "
-            f"(looked in {here} and in the installed packages)"
-        ) from error
-    return found
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's text."""
-    return str(error).strip().partition("\n")[0]
+        except (Exception, SystemExit) as error:  # the user's code may raise anything
+            raise InputError(f"{reference} failed: {reason(error)}") from error
 
 
 def named_models(given: object, origin: str) -> dict[str, nn.Module]:
@@ -174,7 +146,7 @@ def iterated(given: object, origin: str) -> Iterable[Any]:
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
         return given
     raise InputError(
-        f"{origin}: expected a dict of name to torch.nn.Module, or pairs (name, module); "
+        f"{origin}: expected a torch.nn.Module, a dict of name to module, or pairs (name, module); "
         f"got {type(given).__name__}"
     )
 

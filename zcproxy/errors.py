@@ -1,4 +1,4 @@
-"""The exceptions zcproxy raises, and the one way a wrong name is answered."""
+"""The exceptions zcproxy raises, and the one way wrong names and foreign errors are told."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ __all__ = [
     "DataError",
     "InputError",
     "InterruptedRun",
+    "MaskError",
     "MeasureError",
     "StoreError",
     "ZcproxyError",
+    "kind_of",
+    "reason",
     "unknown",
 ]
 
@@ -32,6 +35,10 @@ class InterruptedRun(ZcproxyError):
     """The user stopped a run; the text says what is kept and how to go on."""
 
 
+class MaskError(ZcproxyError):
+    """Pruned weights are not zero."""
+
+
 class StoreError(ZcproxyError):
     """A store of scores cannot be read or written."""
 
@@ -48,13 +55,32 @@ class MeasureError(ZcproxyError):
         self.kind = kind
 
 
-def unknown(what: str, name: str, choices: Iterable[str], hint: str = "") -> InputError:
+def kind_of(value: object) -> str:
+    """What something of the wrong type is, in a message: None, or the name of its type."""
+    return "None" if value is None else type(value).__name__
+
+
+def reason(error: BaseException) -> str:
+    r"""Type and first line of an exception of someone else's code.
+
+    >>> reason(KeyError("layer")), reason(NotImplementedError()), reason(ValueError("a\nb"))
+    ("KeyError: 'layer'", 'NotImplementedError', 'ValueError: a')
+    """
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def unknown(what: str, name: object, choices: Iterable[str], hint: str = "") -> InputError:
     """The error for a name that is not among `choices`, with the nearest ones.
 
     >>> str(unknown("proxy", "snipp", ["snip", "synflow"], "zcproxy list proxies shows all"))
     "no proxy named 'snipp'; did you mean 'snip'? (zcproxy list proxies shows all)"
     """
     known = list(choices)
+    if not isinstance(name, str):
+        example = f", such as '{known[0]}'," if known else ","
+        text = f"a {what} is named by a string{example} not {kind_of(name)}"
+        return InputError(text + (f" ({hint})" if hint else ""))
     near = difflib.get_close_matches(name, known, n=1)
     advice = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known))}"
     return InputError(f"no {what} named '{name}'; {advice}" + (f" ({hint})" if hint else ""))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,33 +13,27 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from zcproxy.errors import InputError, MeasureError
+from zcproxy.arguments import check_seed
+from zcproxy.calls import (
+    Loss,
+    call_loss,
+    call_network,
+    differentiate,
+    differentiate_again,
+    tensor_of,
+)
+from zcproxy.errors import InputError, MeasureError, kind_of
+from zcproxy.leaves import Inputs, batch_leaves, ones_like_first, parameter_leaves, places, usable
 from zcproxy.protocols import Protocol
 from zcproxy.recorder import Linearizer, Recorder
 from zcproxy.second_order import without_weight_gradients
 from zcproxy.undisturbed import training_mode, undisturbed_randomness
+from zcproxy.weights import Weight, find_weights
 
-__all__ = ["Inputs", "Loss", "Probe", "Weight"]
+__all__ = ["PASSES", "Inputs", "Loss", "Probe", "Weight"]
 
-Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-"""A batch: one tensor, several positional ones, or several by the names of `forward`."""
-
-Loss = Callable[[Any, Any], Tensor]
-"""From the network's output and the targets to a scalar."""
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PASSES = frozenset({"activations", "patterns", "twice", "flops"})
 """What has to be known before the forward pass: see `Probe`."""
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A weight that measures look at: its parameter name, and along which axis channels lie."""
-
-    name: str
-    channel: int
-    groups: int = 1
 
 
 class Probe:
@@ -50,7 +43,7 @@ class Probe:
     states of torch, numpy and Python.
 
     Args:
-        network: any module; it runs in training mode.
+        network: any module; it runs in the mode the protocol says.
         inputs: the batch. Never written to, never made to require gradients.
         targets: what the loss compares the output with; class numbers for cross-entropy.
         protocol: how to measure.
@@ -75,43 +68,38 @@ class Probe:
         passes: Collection[str] = PASSES,
         seed: int = 0,
     ) -> None:
+        if not isinstance(network, nn.Module):
+            raise InputError(f"network must be a torch.nn.Module, not {kind_of(network)}")
+        if not (loss is None or callable(loss)):
+            raise InputError(f"loss must be a function of output and targets, not {kind_of(loss)}")
         self.network = network
         self.protocol = protocol
-        self._parameters = _leaves(network)
-        self.weights = tuple(_weights(network, protocol))
-        self._targets = _usable(targets) if isinstance(targets, Tensor) else targets
+        self._parameters = parameter_leaves(network)
+        self.weights = tuple(find_weights(network, protocol))
+        self._targets = usable(targets) if isinstance(targets, Tensor) else targets
         self._loss = F.cross_entropy if loss is None else loss
         self._passes = frozenset(passes)
-        self._seed = seed
-        self._args, self._kwargs = _batch(inputs)
+        self.seed = check_seed(seed)
+        self._args, self._kwargs = batch_leaves(inputs)
 
     @cached_property
     def output(self) -> Tensor:
         """What the network gives for the batch, with its graph."""
         with (
-            training_mode(self.network),
-            undisturbed_randomness(self._seed),
+            training_mode(self.network, self.protocol.training),
+            undisturbed_randomness(self.seed),
             sdpa_kernel(SDPBackend.MATH),  # the only attention kernel with a second derivative
             self._watching(),
         ):
             output = self._run(self._parameters, self._args, self._kwargs)
-        return _tensor(output)
+        return tensor_of(output)
 
     @cached_property
     def loss(self) -> Tensor:
         """Mean loss of the batch; a finite scalar, or MeasureError."""
-        try:
-            output = self.output
-            with undisturbed_randomness(self._seed):
-                value = self._loss(output, self._targets)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            shape = tuple(self.output.shape)
-            raise InputError(
-                f"the loss cannot be computed from the network's output of shape {shape} and "
-                f"these targets: {_first_line(error)}"
-            ) from error
-        if value.dim() != 0:
-            raise InputError(f"the loss must be a scalar, not of shape {tuple(value.shape)}")
+        output = self.output
+        with undisturbed_randomness(self.seed):
+            value = call_loss(self._loss, output, self._targets)
         if not bool(torch.isfinite(value)):
             raise MeasureError("nonfinite", f"the loss of the untrained network is {value.item()}")
         return value
@@ -153,19 +141,11 @@ class Probe:
         gradients = {n: g for n, g in self._graph_gradients.items() if g.requires_grad}
         if not gradients:
             return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-        try:
-            products = torch.autograd.grad(
-                list(gradients.values()),
-                list(leaves.values()),
-                [direction[name] for name in gradients],
-                retain_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
-            )
-        except RuntimeError as error:
-            raise MeasureError(
-                "not_applicable", f"the loss cannot be differentiated twice: {_first_line(error)}"
-            ) from error
+        products = differentiate_again(
+            list(gradients.values()),
+            list(leaves.values()),
+            [direction[name] for name in gradients],
+        )
         return dict(zip(leaves, products, strict=True))
 
     @cached_property
@@ -224,7 +204,7 @@ class Probe:
         if not self.output.requires_grad:
             raise MeasureError("disconnected", "the output does not depend on the input")
         with without_weight_gradients():
-            rows = _gradients(self.output.sum(), leaves, retain_graph=True)
+            rows = differentiate(self.output.sum(), leaves, retain_graph=True)
         found = [row.reshape(len(row), -1) for row in rows if row is not None]
         if not found:
             raise MeasureError("disconnected", "no path leads from the input to the output")
@@ -242,21 +222,27 @@ class Probe:
         protocol says, the batch by one input of ones; inputs of integers keep their first example.
         """
         parameters = {
-            name: p.detach().double().abs().requires_grad_() for name, p in self._parameters.items()
+            name: p.detach().abs().double().requires_grad_() for name, p in self._parameters.items()
         }
-        args = tuple(_ones(x) for x in self._args)
-        kwargs = {name: _ones(x) for name, x in self._kwargs.items()}
-        linearized = Linearizer(self.protocol.linearized == "all")
-        with training_mode(self.network), undisturbed_randomness(self._seed), linearized:
-            output = _tensor(self._run(parameters, args, kwargs, torch.float64))
+        args = tuple(ones_like_first(x) for x in self._args)
+        kwargs = {name: ones_like_first(x) for name, x in self._kwargs.items()}
+        how = self.protocol
+        keeps = how.linearized == "none"
+        linearized = contextlib.nullcontext() if keeps else Linearizer(how.linearized == "all")
+        with (
+            training_mode(self.network, how.training),
+            undisturbed_randomness(self.seed),
+            linearized,
+        ):
+            output = tensor_of(self._run(parameters, args, kwargs, torch.float64))
         leaves = {weight.name: parameters[weight.name] for weight in self.weights}
         if not leaves:
             raise MeasureError("not_applicable", "the network has no convolution or linear layer")
         if not output.requires_grad:
             raise MeasureError("disconnected", "the output does not depend on any parameter")
-        flow = _gradients(output.sum(), list(leaves.values()), materialize_grads=True)
+        flow = differentiate(output.sum(), list(leaves.values()), materialize_grads=True)
         return {
-            name: (leaf.detach() * g).abs()
+            name: (leaf.detach() * g).abs_()
             for (name, leaf), g in zip(leaves.items(), flow, strict=True)
         }
 
@@ -298,7 +284,7 @@ class Probe:
             raise MeasureError("disconnected", "the loss does not depend on any parameter")
         self._recorder.fisher.listening = True
         try:
-            gradients = _gradients(
+            gradients = differentiate(
                 self.loss,
                 [self._parameters[name] for name in names],
                 create_graph="twice" in self._passes,
@@ -325,7 +311,7 @@ class Probe:
 
     @cached_property
     def _places(self) -> dict[str, str]:
-        return _places(self.network)
+        return places(self.network)
 
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
@@ -342,28 +328,15 @@ class Probe:
     ) -> Any:
         """The network's output with other parameters, and with copies of its buffers and inputs.
 
-        A network may overwrite both; as a copy of a leaf, an input may be overwritten.
+        A network may overwrite both.
         """
         buffers = {
             name: b.to(dtype, copy=True) if dtype and b.is_floating_point() else b.clone()
             for name, b in self.network.named_buffers()
         }
         tensors = {**parameters, **buffers}
-        try:
-            with torch.enable_grad():
-                return torch.func.functional_call(
-                    self.network,
-                    {place: tensors[name] for place, name in self._places.items()},
-                    tuple(x.clone() for x in args),
-                    {name: x.clone() for name, x in kwargs.items()},
-                    tie_weights=False,
-                )
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            shapes = ", ".join(str(tuple(x.shape)) for x in (*args, *kwargs.values()))
-            raise InputError(
-                f"{type(self.network).__name__} cannot be computed on inputs of shape {shapes}: "
-                f"{_first_line(error)}"
-            ) from error
+        given = {place: tensors[name] for place, name in self._places.items()}
+        return call_network(self.network, given, args, kwargs)
 
     @cached_property
     def _reached(self) -> set[Any]:
@@ -384,115 +357,3 @@ class Probe:
     def _announced(self, name: str) -> None:
         if name not in self._passes:
             raise ValueError(f"this probe was made without '{name}' among its passes")
-
-
-def _weights(network: nn.Module, protocol: Protocol) -> Iterator[Weight]:
-    """The weights of convolution and linear layers in the order of `network.named_modules()`."""
-    names = {id(p): name for name, p in network.named_parameters()}
-
-    def name_of(parameter: Tensor, module: nn.Module) -> str:
-        if id(parameter) not in names:
-            raise InputError(
-                f"the weight of a {type(module).__name__} is computed from other parameters "
-                "(weight norm, a mask or another parametrization); make it a parameter first with "
-                "torch.nn.utils.parametrize.remove_parametrizations, "
-                "torch.nn.utils.remove_weight_norm or torch.nn.utils.prune.remove"
-            )
-        return names[id(parameter)]
-
-    plain = (*_CONVOLUTIONS, nn.Linear) if protocol.attention else (nn.Conv2d, nn.Linear)
-    seen: set[str] = set()
-    for module in network.modules():
-        found: list[Weight] = []
-        if isinstance(module, plain):
-            found = [Weight(name_of(module.weight, module), 0)]
-        elif protocol.attention and isinstance(module, _TRANSPOSED):
-            found = [Weight(name_of(module.weight, module), 1, module.groups)]
-        elif protocol.attention and isinstance(module, nn.MultiheadAttention):
-            names_of_projections = ("in", "q", "k", "v")
-            projections = [getattr(module, f"{n}_proj_weight") for n in names_of_projections]
-            found = [Weight(name_of(p, module), 0) for p in projections if p is not None]
-        for weight in found:
-            if weight.name not in seen:
-                seen.add(weight.name)
-                yield weight
-
-
-def _gradients(output: Tensor, leaves: list[Tensor], **how: Any) -> tuple[Any, ...]:
-    """Gradients of a scalar; None (or zeros) for leaves it does not depend on."""
-    try:
-        return torch.autograd.grad(output, leaves, allow_unused=True, **how)
-    except RuntimeError as error:
-        raise InputError(
-            f"the network cannot be differentiated on this batch: {_first_line(error)}"
-        ) from error
-
-
-def _leaves(network: nn.Module) -> dict[str, Tensor]:
-    """The parameters by name, as leaves of their own that share memory with the network's."""
-    leaves = {}
-    for name, p in network.named_parameters():
-        if isinstance(p, nn.UninitializedParameter):
-            raise InputError(f"{name} has no shape yet; run the network once on a batch first")
-        if p.is_complex():
-            raise InputError(f"{name} is complex; measures are defined for real weights")
-        leaves[name] = _usable(p).detach().requires_grad_(p.is_floating_point())
-    return leaves
-
-
-def _places(network: nn.Module) -> dict[str, str]:
-    """Every place of a parameter or buffer and its name; a place in a shared module only once.
-
-    With its own `tie_weights`, torch does not give a module that occurs twice its weights back.
-    """
-    names = {id(t): name for name, t in (*network.named_parameters(), *network.named_buffers())}
-    places = {}
-    for prefix, module in network.named_modules():
-        for kind in (module.named_parameters, module.named_buffers):
-            for name, tensor in kind(prefix, recurse=False, remove_duplicate=False):
-                places[name] = names[id(tensor)]
-    return places
-
-
-def _usable(x: Tensor) -> Tensor:
-    """x itself, or a copy if it was made under `inference_mode` and autograd refuses it."""
-    return x.clone() if x.is_inference() else x
-
-
-def _batch(inputs: Inputs) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Positional and named inputs, floating ones as leaves of their own that require gradients."""
-
-    def leaf(x: Any) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise InputError(f"inputs must be tensors, not {type(x).__name__}")
-        if x.dim() == 0 or len(x) == 0:
-            raise InputError(f"the batch is empty: an input has shape {tuple(x.shape)}")
-        return _usable(x).detach().requires_grad_(x.is_floating_point())
-
-    if isinstance(inputs, Tensor):
-        return (leaf(inputs),), {}
-    if not len(inputs):
-        raise InputError("the batch is empty: there are no inputs")
-    if isinstance(inputs, Mapping):
-        return (), {name: leaf(x) for name, x in inputs.items()}
-    return tuple(leaf(x) for x in inputs), {}
-
-
-def _ones(x: Tensor) -> Tensor:
-    first = x.detach()[:1]
-    return torch.ones_like(first, dtype=torch.float64) if x.is_floating_point() else first
-
-
-def _tensor(output: Any) -> Tensor:
-    """The output as a tensor; models that wrap theirs must have it as `logits`."""
-    found = getattr(output, "logits", output)
-    if not isinstance(found, Tensor):
-        raise InputError(
-            f"the network gives a {type(output).__name__}; measures need one tensor "
-            "(wrap the network in a module that returns it)"
-        )
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

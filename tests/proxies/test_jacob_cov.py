@@ -56,10 +56,23 @@ def test_equal_images_give_one_over_k() -> None:
     assert found == pytest.approx(expected, rel=1e-9)
 
 
-def test_one_image_has_the_eigenvalue_one() -> None:
-    network = nn.Linear(3, 2)
-    found = zcproxy.score(network, torch.randn(1, 3), torch.tensor([0]), ["jacob_cov"])
-    assert found["jacob_cov"] == pytest.approx(-(np.log(1 + 1e-5) + 1 / (1 + 1e-5)))
+def test_eigenvalues_below_zero_count_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding makes them by 1e-16; here by 2e-5, where log(v + k) would not exist."""
+    exact = torch.linalg.eigvalsh
+    monkeypatch.setattr(torch.linalg, "eigvalsh", lambda matrix: exact(matrix) - 2e-5)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    batch = torch.randn(1, 6).double().expand(3, 6), torch.tensor([0, 1, 2])
+    found = zcproxy.score(network, *batch, ["jacob_cov"])["jacob_cov"]
+    k, top = 1e-5, 3 - 2e-5
+    expected = -(np.log(top + k) + 1 / (top + k) + 2 * (np.log(k) + 1 / k))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_one_image_has_nothing_to_correlate_with() -> None:
+    with pytest.raises(MeasureError, match="at least two images") as caught:
+        zcproxy.score(nn.Linear(3, 2), torch.randn(1, 3), torch.tensor([0]), ["jacob_cov"])
+    assert caught.value.kind == "not_applicable"
 
 
 def failure(network: nn.Module, inputs: Any, targets: torch.Tensor) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -163,6 +164,30 @@ def test_operations_are_those_of_the_benchmark() -> None:
 def test_an_unknown_space_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'nasbench201'"):
         spaces.get("nasbench-201")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["|none~0|"], b"|none~0|"])
+def test_what_is_no_string_is_no_architecture(wrong: Any) -> None:
+    name = {type(None): "None"}.get(type(wrong), type(wrong).__name__)
+    methods = SPACE.blueprint, SPACE.counts, SPACE.key, SPACE.canonical, SPACE.network, parse
+    for method in methods:
+        with pytest.raises(InputError, match=rf"an architecture is a string, .* not {name}$"):
+            method(wrong)
+
+
+def test_wrong_arguments_of_a_network_are_refused() -> None:
+    for classes, message in ((0, "at least 1, not 0"), ("10", "a whole number, not str")):
+        for method in (SPACE.network, SPACE.blueprint):
+            with pytest.raises(InputError, match=f"classes must be {message}"):
+                method(VALID, classes=classes)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="seed must be a whole number, not str"):
+        SPACE.network(VALID, seed="a")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["nasbench201"]])
+def test_what_is_no_string_is_no_space(wrong: Any) -> None:
+    with pytest.raises(InputError, match="a space is named by a string, such as 'nasbench201'"):
+        spaces.get(wrong)
 
 
 def test_classes_and_images_of_the_data_sets() -> None:

@@ -18,11 +18,14 @@ def jacob_cov(probe: Probe) -> float:
     v are the eigenvalues of the (N, N) correlation matrix of the rows of the input Jacobian. In
     float64; eigenvalues below zero, which are rounding, count as zero.
 
-    Raises MeasureError: of kind `disconnected` or `degenerate` if a row is constant.
+    Raises MeasureError: of kind `disconnected` or `degenerate` if a row is constant,
+    `not_applicable` for a single image.
 
     Source: Mellor et al., version 1 of arXiv:2006.04647; Abdelfattah et al., ICLR 2021.
     """
     jacobian = probe.input_jacobian.double()
+    if len(jacobian) < 2:
+        raise MeasureError("not_applicable", "correlations between images need at least two images")
     rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     rounding = 1e-13 * torch.linalg.vector_norm(jacobian, dim=1, keepdim=True)

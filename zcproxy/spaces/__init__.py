@@ -22,6 +22,6 @@ def names() -> list[str]:
 
 def get(name: str) -> NASBench201:
     """The space called `name`; raises InputError with the nearest name if there is none."""
-    if name not in _SPACES:
+    if not isinstance(name, str) or name not in _SPACES:
         raise unknown("space", name, _SPACES, "zcproxy list spaces shows all")
     return _SPACES[name]

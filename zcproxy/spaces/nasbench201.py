@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from zcproxy.arguments import check_seed, whole
 from zcproxy.blueprint import Blueprint, Edge, canonical_cell, dead_operations
-from zcproxy.errors import InputError
+from zcproxy.errors import InputError, kind_of
 
 if TYPE_CHECKING:
     from zcproxy.networks.cells import CellNetwork
@@ -46,6 +47,7 @@ def parse(architecture: str) -> tuple[str, ...]:
     Raises InputError that shows where the string departs from
     `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
     """
+    _check_text(architecture)
     position = 0
     operations: list[str] = []
 
@@ -135,12 +137,14 @@ class NASBench201:
 
     def canonical(self, architecture: str) -> str:
         """The string without surrounding blanks; raises InputError if it is not of this space."""
-        text = architecture.strip()
-        parse(text)
-        return text
+        _edges(architecture)
+        return architecture.strip()
 
     def blueprint(self, architecture: str, classes: int | None = None) -> Blueprint:
-        """The network of a string as plain data: canonical live cell, and what is dead in it."""
+        """The network of a string as plain data: canonical live cell, and what is dead in it.
+
+        `classes` is that of the space's data set if not given.
+        """
         edges = _edges(architecture)
         return Blueprint(
             cell=canonical_cell(edges, 3),
@@ -150,7 +154,7 @@ class NASBench201:
             stages=self.stages,
             in_channels=self.in_channels,
             image=self.image,
-            classes=CLASSES[self.dataset] if classes is None else classes,
+            classes=CLASSES[self.dataset] if classes is None else whole("classes", classes, 1),
         )
 
     def key(self, architecture: str) -> str:
@@ -181,7 +185,7 @@ class NASBench201:
         from zcproxy.networks.cells import CellNetwork
 
         blueprint = self.blueprint(architecture, classes)
-        return CellNetwork(blueprint.live if live else blueprint, seed=seed)
+        return CellNetwork(blueprint.live if live else blueprint, seed=check_seed(seed))
 
 
 @cache
@@ -195,9 +199,21 @@ def _official_order() -> tuple[str, ...]:
     return tuple(everything)
 
 
-@cache
+def _check_text(architecture: object) -> None:
+    if not isinstance(architecture, str):
+        raise InputError(
+            f"an architecture is a string, such as {_EXAMPLE}, not {kind_of(architecture)}"
+        )
+
+
 def _edges(architecture: str) -> tuple[Edge, ...]:
-    names = parse(architecture.strip())
+    _check_text(architecture)
+    return _parsed(architecture.strip())
+
+
+@cache
+def _parsed(architecture: str) -> tuple[Edge, ...]:
+    names = parse(architecture)
     return tuple((s, t, OPERATIONS[name]) for (s, t), name in zip(EDGES, names, strict=True))
 
 
