@@ -38,7 +38,7 @@ SCORES = (
     ("calls", "datasets", "leaves", "second_order", "totals", "undisturbed"),
     ("recorder", "weights"),
     ("probe",),
-    ("cell_*",),
+    ("cell_*", "stacked_*"),
     ("saliencies",),
     ("proxies",),
     ("scoring",),

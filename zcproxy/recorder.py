@@ -249,14 +249,21 @@ class Recorder(TorchFunctionMode):
         x = args[0] if args else kwargs["input"]
         if func in _RELU:
             result = self._call(func, args, kwargs)
-            grams = [_gram(torch.sign(result.detach()))]  # one pass over memory instead of two
+            grams = [self._gram(torch.sign(result.detach()))]  # one pass over memory instead of two
         else:
             kinks = _PIECEWISE[func](*args, **kwargs)
-            grams = [_gram(torch.gt(x.detach(), kink).to(torch.float32)) for kink in kinks]
+            grams = [self._gram(torch.gt(x.detach(), kink).to(torch.float32)) for kink in kinks]
             result = self._call(func, args, kwargs)
         for gram in grams:
-            self.patterns.append((result.grad_fn, gram, x.numel() // len(gram)))
+            self.patterns.append((result.grad_fn, gram, x.numel() // gram[..., 0].numel()))
         return result
+
+    def _gram(self, on: Tensor) -> Tensor:
+        """For images i and j, in how many units both are on (1, else 0); (N, N), exact integers."""
+        if on.dim() == 4 and on.is_contiguous(memory_format=torch.channels_last):
+            on = on.permute(0, 2, 3, 1)  # the order of units does not matter, a copy would
+        units = on.reshape(len(on) if on.dim() else 1, -1).float()
+        return (units @ units.T).double()
 
 
 class Linearizer(TorchFunctionMode):
@@ -286,14 +293,6 @@ class Linearizer(TorchFunctionMode):
         if func in self._identities:
             return args[0] if args else kwargs["input"]
         return func(*args, **kwargs)
-
-
-def _gram(on: Tensor) -> Tensor:
-    """For images i and j, in how many units both are on (1, else 0); (N, N), exact integers."""
-    if on.dim() == 4 and on.is_contiguous(memory_format=torch.channels_last):
-        on = on.permute(0, 2, 3, 1)  # the order of units does not matter, a copy would
-    units = on.reshape(len(on) if on.dim() else 1, -1).float()
-    return (units @ units.T).double()
 
 
 def _convolution(

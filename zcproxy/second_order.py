@@ -341,8 +341,9 @@ def _normalized_gradient(
 def _channel_products(u: Tensor, v: Tensor) -> Tensor:
     """sum(u v) per channel, by the one kernel that needs no intermediate tensor."""
     zero = u.new_zeros(u.shape[1])
+    one = zero + 1  # the weight is not used, but on GPUs there must be one
     result: Tensor = torch.ops.aten.native_batch_norm_backward(
-        u, v, None, None, None, zero, zero + 1, True, 0.0, [False, True, False]
+        u, v, one, None, None, zero, one, True, 0.0, [False, True, False]
     )[1]
     return result
 

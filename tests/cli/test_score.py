@@ -17,8 +17,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from zcproxy import proxies as catalogue
-from zcproxy import spaces
-from zcproxy.cli.score import _Lines, default_store, describe, duration, parse_proxies, score
+from zcproxy import spaces, tables
+from zcproxy.cli.running import default_store, describe, write_kept
+from zcproxy.cli.score import parse_proxies, score
 from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError, StoreError
 from zcproxy.runs import Progress
@@ -40,6 +41,14 @@ def small():
 
 def blind():
     return nn.Sequential(nn.Flatten(), nn.ReLU())
+
+
+def quits():
+    raise SystemExit("usage: models")
+
+
+def forgets():
+    small()
 
 
 def two():
@@ -167,6 +176,22 @@ WRONG = {
         "either --architectures or --sample",
     ),
     "no file": ((*DIGITS, "--architectures", "missing.txt"), DataError, "cannot be read"),
+    "file and table": (
+        (*DIGITS, "--table", "digits201", "--architectures", "x"),
+        InputError,
+        "either --architectures or --table",
+    ),
+    "table of another space": (
+        (*DIGITS[2:], "--space", "nasbench201", "--table", "digits201"),
+        InputError,
+        "holds architectures of digits201, not of nasbench201",
+    ),
+    "too large a sample": (
+        (*DIGITS, "--table", "digits201", "--sample", "9999"),
+        InputError,
+        "cannot draw 9999 architectures from the 500",
+    ),
+    "place": ((*DIGITS, "--out", "/proc/s.csv"), StoreError, "/proc/s.csv cannot be written"),
     "ending": ((*DIGITS, "--out", "s.xlsx"), InputError, "neither .parquet nor .csv"),
     "out folder": ((*DIGITS, "--out", "missing/s.csv"), StoreError, "no folder missing"),
     "store folder": ((*DIGITS, "--sample", "1", "--store", "missing/s"), StoreError, "no folder"),
@@ -182,6 +207,50 @@ def test_wrong_use_is_one_line_and_leaves_nothing(folder: Path, case: str) -> No
         call(*arguments)
     assert "\n" not in str(caught.value)
     assert list(folder.iterdir()) == []
+
+
+def test_those_of_a_table_are_scored_with_accuracies_for_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZCPROXY_DATA", str(folder / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    common = (*DIGITS, "--table", "digits201", "--proxies", "params")
+    call(*common, "--out", "all.csv")
+    call(*common, "--sample", "5", "--out", "few.csv")
+    everything = list(read_scores(folder / "all.csv")["architecture"])
+    assert everything == list(tables.load("digits201")["architecture"])
+    drawn = list(read_scores(folder / "few.csv")["architecture"])
+    assert len(drawn) == 5
+    assert drawn == [a for a in everything if a in drawn]
+
+
+def test_the_data_set_is_that_of_the_space(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    call("--space", "digits201", "--proxies", "params", "--architectures", names)
+    (store,) = folder.glob("*.sqlite")
+    with Store.read(store) as opened:
+        assert opened.configuration.dataset == "digits"
+
+
+def test_a_table_that_cannot_be_written_loses_no_score(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = write(folder / "names.txt", CONV)
+    common = (*DIGITS, "--proxies", "snip", "--architectures", names, "--store", "s.sqlite")
+    call(*common)
+    with pytest.raises(StoreError) as caught:
+        write_kept(Path("s.sqlite"), [CONV], ["snip"], Path("/proc/s.parquet"))
+    told = str(caught.value)
+    assert told.startswith("/proc/s.parquet cannot be written: ")
+    assert "all scores are kept in s.sqlite: the same command with another --out writes" in told
+    assert "partial" not in told and "\n" not in told
+    result = call(*common, "--out", "s.csv")
+    assert "1 distinct, 0 scored now" in result.stdout
+
+
+def test_the_help_has_examples() -> None:
+    text = score.__doc__ or ""
+    assert text.count("`zcproxy score --") >= 4
 
 
 def test_no_data_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +297,19 @@ def test_a_model_without_a_score_says_why_and_exits_1(models: str) -> None:
     assert "not_applicable" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [
+        ("quits", "quits failed: SystemExit: usage: models"),
+        ("forgets", "forgets: expected a torch.nn.Module, .* got NoneType"),
+    ],
+)
+def test_a_factory_without_a_model_is_one_line(models: str, factory: str, told: str) -> None:
+    with pytest.raises(InputError, match=told) as caught:
+        call("--model", f"{models}:{factory}", "--dataset", "digits")
+    assert "\n" not in str(caught.value)
+
+
 def test_several_models_belong_to_rank(models: str) -> None:
     with pytest.raises(InputError, match="gives 2 models; zcproxy rank"):
         call("--model", f"{models}:two", "--dataset", "digits", "--proxies", "snip")
@@ -267,30 +349,8 @@ def test_proxies_keep_their_order_and_come_once() -> None:
     assert parse_proxies("all") == catalogue.names()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (11_100, "3 h 05 min")],
-)
-def test_durations_are_readable(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
 def test_progress_is_readable() -> None:
     assert describe(Progress(0, 5260, 0, 0.0, 0.0, None)) == "0/5,260 networks"
     assert describe(Progress(12, 50, 3, 9.0, 1.305, 29.1)) == (
         "12/50 networks, 1.30 per second, 29 s left, 3 scores failed"
     )
-
-
-def test_lines_of_progress_come_now_and_then(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr(sys.modules["zcproxy.cli.score"].time, "monotonic", lambda: now[0])
-    show = _Lines()
-    for done, moment in [(0, 100.0), (1, 110.0), (2, 131.0), (3, 132.0), (4, 133.0)]:
-        now[0] = moment
-        show(Progress(done, 4, 0, 0.0, 0.0, None))
-    captured = capsys.readouterr()
-    assert [line.split("/")[0] for line in captured.err.splitlines()] == ["0", "2", "4"]
-    assert captured.out == ""

@@ -98,6 +98,29 @@ def test_every_network_and_proxy_has_one_row(undisturbed: Path) -> None:
     assert set(found) == expected
 
 
+def test_the_store_knows_what_was_asked_for(setup: Setup, tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    twins = [a for a in SPACE.architectures() if SPACE.key(a) == SPACE.key(DISTINCT[0])]
+    assert len(twins) > 1
+    run(setup, [twins[1], f" {twins[1]}"], ["snip", "params"], path)
+    run(setup, [NONE], ["params"], path)
+    with Store.read(path) as store:
+        assert store.requested() == ([twins[1], NONE], ["snip", "params"])
+
+
+def test_what_was_asked_for_is_kept_before_the_first_score(setup: Setup, tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+
+    def stop(state: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(setup, CHOSEN, PROXIES, path, progress=stop)
+    with Store.read(path) as store:
+        assert store.rows() == []
+        assert store.requested() == (list(dict.fromkeys(CHOSEN)), PROXIES)
+
+
 def test_two_workers_give_the_bits_of_one(setup: Setup, undisturbed: Path, tmp_path: Path) -> None:
     run(setup, CHOSEN[::-1], PROXIES[::-1], tmp_path / "run.sqlite", workers=2)
     assert cells(tmp_path / "run.sqlite") == cells(undisturbed)

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -51,13 +51,32 @@ def rows(pool: Pool, *networks: str) -> dict[str, list[Row]]:
     return found
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something that must happen, at most ten minutes."""
-    for _ in range(12_000):
-        if condition():
-            return
+STARTING = 100
+"""Seconds in which workers must have started, however busy the machine; mostly they need two."""
+
+ENDING = 20
+"""Seconds in which processes that must end must have ended; mostly they need none."""
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for something that must happen, and fail if it has not after some seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"it did not happen within {seconds} seconds")
         time.sleep(0.05)
-    pytest.fail("it did not happen within ten minutes")
+
+
+def end(numbers: Iterable[int]) -> None:
+    """Kill what a failed test has left behind."""
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def written(names: list[str]) -> list[int]:
+    """The process numbers in those of the files that are there."""
+    return [int(Path(name).read_text()) for name in names if Path(name).exists()]
 
 
 def alive(number: int) -> bool:
@@ -133,13 +152,17 @@ def test_giving_up_ends_the_workers_at_once(scorers: ModuleType, tmp_path: Path)
         pool._queue.extend(items(*names))
         for _ in range(2):
             pool._staff()
-        while not all(worker.ready for worker in pool._workers):
-            for worker in pool._workers:
-                if not worker.ready and worker.connection.poll(0.1):
+
+        def ready() -> bool:
+            for worker in list(pool._workers):
+                if not worker.ready and worker.connection.poll():
                     list(pool._hear(worker.connection))
+            return [worker.ready for worker in pool._workers] == [True, True]
+
+        eventually(ready, STARTING)
         pool._staff()
-        eventually(lambda: all(Path(name).exists() for name in names))
-        pids = [int(Path(name).read_text()) for name in names]
+        eventually(lambda: len(written(names)) == 2, STARTING)
+        pids = written(names)
         assert all(alive(pid) for pid in pids)
         pool.close()
         assert not any(alive(pid) for pid in pids)
@@ -165,8 +188,12 @@ def test_workers_do_not_outlive_a_killed_coordinator(tmp_path: Path) -> None:
     names = [str(tmp_path / "first"), str(tmp_path / "second")]
     command = [sys.executable, "-c", ORPHANS, str(Path(__file__).parent), *names]
     with subprocess.Popen(command) as coordinator:
-        eventually(lambda: all(Path(name).exists() for name in names))
-        pids = [int(Path(name).read_text()) for name in names]
-        assert all(alive(pid) for pid in pids)
-        os.kill(coordinator.pid, signal.SIGKILL)
-    eventually(lambda: not any(alive(pid) for pid in pids))
+        try:
+            eventually(lambda: len(written(names)) == 2, STARTING)
+            assert all(alive(pid) for pid in written(names))
+            coordinator.kill()
+            coordinator.wait()
+            eventually(lambda: not any(alive(pid) for pid in written(names)), ENDING)
+        finally:
+            coordinator.kill()
+            end(pid for pid in written(names) if alive(pid))

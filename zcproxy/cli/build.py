@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
+from zcproxy.cli.trainings import trainings
 from zcproxy.errors import DataError, InterruptedRun, MeasureError, unknown
 
 if TYPE_CHECKING:
@@ -27,10 +24,10 @@ __all__ = ["build_data", "table_of"]
 NETWORKS, SEEDS = 500, 2
 """Size of the table that comes with the package."""
 
-LINE_EVERY = 50
-"""Trainings between lines of progress where standard error is no terminal."""
-
 CHECKED = 5
+
+FEWEST = 10
+"""Networks below which the agreement of seeds says nothing."""
 
 
 def build_data(
@@ -112,6 +109,8 @@ def ceiling_line(frame: pd.DataFrame) -> str:
     """The noise ceiling of a table in one sentence, or why there is none."""
     from zcproxy.analysis.noise import noise_ceiling
 
+    if len(frame) < FEWEST:
+        return f"no noise ceiling: {len(frame)} networks are too few to tell, {FEWEST} the least"
     try:
         noise = noise_ceiling(frame[seed_columns(frame)])
     except MeasureError as error:
@@ -130,7 +129,7 @@ def _build(networks: int, seeds: int, workers: int, store: Path, recipe: Recipe)
 
     last: list[Progress] = []
     try:
-        with _shown() as show:
+        with trainings() as show:
 
             def progress(state: Progress) -> None:
                 last[:] = [state]
@@ -195,40 +194,3 @@ def _check(workers: int) -> None:
     typer.echo(f"{len(chosen) - differences} of {len(chosen)} trainings gave the same bits")
     if differences:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal; elsewhere a line now and then."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines()
-        return
-    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bar(*columns, console=console, transient=True) as bar:
-        task: Any = bar.add_task("", total=None, state="starting workers")
-
-        def show(state: Progress) -> None:
-            bar.update(task, completed=state.done, total=state.total, state=_words(state))
-
-        yield show
-
-
-def _lines() -> Callable[[Progress], None]:
-    """Prints the first and the last state, and some between them."""
-    due = 0
-
-    def show(state: Progress) -> None:
-        nonlocal due
-        if state.done >= due or state.done == state.total:
-            due = state.done + LINE_EVERY
-            typer.echo(_words(state), err=True)
-
-    return show
-
-
-def _words(state: Progress) -> str:
-    from zcproxy.cli.score import duration
-
-    left = "" if state.remaining is None else f", {duration(state.remaining)} left"
-    return f"{state.done:,}/{state.total:,} trainings{left}"

@@ -47,6 +47,8 @@ def run_kept(
     workers: int | None,
     retry: bool = False,
     ray: str | None = None,
+    device: str = "cpu",
+    stack: int | None = None,
 ) -> Summary:
     """Run with progress on standard error; Ctrl-C says what is kept and exits 130."""
     from zcproxy.runs import run
@@ -66,6 +68,8 @@ def run_kept(
                 store,
                 workers=workers,
                 ray=ray,
+                device=device,
+                stack=stack,
                 retry=retry,
                 progress=progress,
             )
@@ -129,4 +133,6 @@ def describe(state: Progress) -> str:
         parts.append(f"{duration(state.remaining)} left")
     if state.failed:
         parts.append(f"{state.failed:,} scores failed")
+    if state.place:
+        parts.append(state.place)
     return ", ".join(parts)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import random
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
-from zcproxy.errors import InputError, InterruptedRun, unknown
+from zcproxy.cli.progress import duration
+from zcproxy.cli.running import cores, default_store, run_kept, write_kept
+from zcproxy.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from zcproxy.configuration import Configuration
-    from zcproxy.runs import Progress, Setup, Summary
+    from zcproxy.runs import Summary
 
-__all__ = ["score"]
-
-LINE_EVERY = 30.0
-"""Seconds between lines of progress where standard error is no terminal."""
+__all__ = ["parse_proxies", "score"]
 
 
 def score(
@@ -35,26 +30,61 @@ def score(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Score one model of your own instead: package.module:factory."),
+        typer.Option(
+            help="Score one model of your own instead: package.module:factory, a function without "
+            "arguments that returns a torch.nn.Module."
+        ),
     ] = None,
     dataset: Annotated[
-        str, typer.Option(help="Data set of the batch (zcproxy data list), or a .npz file.")
-    ] = "cifar10",
+        str | None,
+        typer.Option(
+            help="Data set of the batch (zcproxy data list), or a .npz file.",
+            show_default="that of the space; cifar10 for a model",
+        ),
+    ] = None,
     proxies: Annotated[str, typer.Option(help="Proxies, separated by commas, or all.")] = "all",
     protocol: Annotated[str, typer.Option(help="What else fixes a score.")] = "clean",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in the batch.")] = 64,
     batch_seed: Annotated[int, typer.Option(min=0, help="Which batch of the data set.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights.")] = 0,
     architectures: Annotated[
-        Path | None, typer.Option(help="Text file of architectures, one per line.")
+        Path | None, typer.Option(help="Score those of a text file, one architecture per line.")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="Score those with an accuracy in a table (zcproxy data list) or file."),
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="Score this many architectures drawn at random.")
+        int | None,
+        typer.Option(min=1, help="Score this many, drawn at random (of --table where given)."),
     ] = None,
     sample_seed: Annotated[int, typer.Option(help="Seed of the drawing.")] = 0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes of one thread each.", show_default="one per core"),
+        typer.Option(
+            min=1,
+            help="Processes of one thread each.",
+            show_default="one per core, 2 for a GPU",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Score on a Ray cluster: HOST:PORT of its head, auto where it runs here, or local "
+            "(needs zcproxy[ray]). --workers is then the most at once.",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="Where to compute: cpu, or a GPU as cuda or cuda:1.")
+    ] = "cpu",
+    stack: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Networks side by side, for GPUs.",
+            show_default="1 on cpu, what fits on a GPU",
+        ),
     ] = None,
     store: Annotated[
         Path | None,
@@ -72,42 +102,68 @@ def score(
 
     Equal networks are scored once. The run is kept in a store: the same command again goes on
     where it was stopped, and other proxies or architectures with the same settings add to it.
-    Exit 0: every score has a value; 1: some are failures, such as those of networks without a
-    path from input to output; 2: wrong use.
+    A model is built by calling its factory in the current folder with the seed set; several models
+    are compared by `zcproxy rank --models`. Exit 0: every score has a value; 1: some are failures,
+    such as those of networks without a path from input to output; 2: wrong use.
+
+    Examples:
+
+    `zcproxy score --space nasbench201 --out scores.parquet`
+
+    `zcproxy score --space nasbench201 --sample 100 --proxies snip,nwot --out scores.csv`
+
+    `zcproxy score --space digits201 --table digits201 --batch-size 32 --out digits.parquet`
+
+    `zcproxy score --space nasbench201 --architectures cells.txt --dataset cifar100 --workers 4`
+
+    `zcproxy score --model mynets:small --dataset cifar10` (mynets.py has a function small)
     """
     names = parse_proxies(proxies)
     if (space is None) == (model is None):
         raise InputError("give either --space NAME or --model package.module:factory")
     if model is not None:
-        if any(option is not None for option in (architectures, sample, store, out, workers)):
+        of_a_space = (architectures, table, sample, store, out, workers, ray, stack)
+        if device != "cpu" or any(option is not None for option in of_a_space):
             raise InputError(
-                "--architectures, --sample, --workers, --store and --out belong to --space"
+                "--architectures, --table, --sample, --workers, --ray, --device, --stack, --store "
+                "and --out belong to --space"
             )
-        _score_model(model, dataset, names, protocol, batch_size, batch_seed, seed, as_json)
+        _score_model(
+            model, dataset or "cifar10", names, protocol, batch_size, batch_seed, seed, as_json
+        )
         return
     assert space is not None
-    chosen = _architectures(space, architectures, sample, sample_seed)
+    chosen = _architectures(space, architectures, table, sample, sample_seed)
     if out is not None:
         from zcproxy.store.frame import check_output
 
         check_output(out)
+    from zcproxy import spaces
     from zcproxy.runs import prepare
 
     setup = prepare(
         space,
-        dataset,
+        dataset or spaces.get(space).dataset,
         batch_size=batch_size,
         batch_seed=batch_seed,
         seed=seed,
         protocol=protocol,
     )
     place = store or default_store(setup.configuration)
-    summary = _run(setup, chosen, names, place, workers or cores(), retry)
+    here = _processes(device) if ray is None else None
+    summary = run_kept(setup, chosen, names, place, workers or here, retry, ray, device, stack)
     if out is not None:
-        _export(place, chosen, names, out)
+        write_kept(place, chosen, names, out)
     _print_summary(summary, names, out, as_json)
     if summary.failures:
         raise typer.Exit(1)
+
+
+def _processes(device: str) -> int:
+    """How many processes score on a device unless told."""
+    from zcproxy.runs.stacks import WORKERS
+
+    return cores() if device == "cpu" else WORKERS
 
 
 def parse_proxies(text: str) -> list[str]:
@@ -126,124 +182,43 @@ def parse_proxies(text: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def default_store(configuration: Configuration) -> Path:
-    """The file a run is kept in unless told otherwise: equal settings give equal names."""
-    dataset = Path(configuration.dataset).stem
-    name = f"{configuration.space}-{dataset}-{configuration.protocol}-{configuration.key[:8]}"
-    return Path(f"zcproxy-{name}.sqlite")
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _architectures(space: str, file: Path | None, size: int | None, seed: int) -> list[str]:
+def _architectures(
+    space: str, file: Path | None, table: str | None, size: int | None, seed: int
+) -> list[str]:
     from zcproxy import spaces
     from zcproxy.runs import selection
 
     known = spaces.get(space)
+    if file is not None and table is not None:
+        raise InputError("give either --architectures or --table, not both")
     if file is not None and size is not None:
         raise InputError("give either --architectures or --sample, not both")
     if file is not None:
         return selection.from_file(known, file)
+    if table is not None:
+        return _of_table(space, table, size, seed)
     return known.architectures() if size is None else selection.sample(known, size, seed)
 
 
-def _run(
-    setup: Setup,
-    architectures: Sequence[str],
-    proxies: Sequence[str],
-    store: Path,
-    workers: int,
-    retry: bool,
-) -> Summary:
-    """Run with progress on standard error; Ctrl-C says what is kept and exits 130."""
-    from zcproxy.runs import run
+def _of_table(space: str, table: str, size: int | None, seed: int) -> list[str]:
+    """The architectures that a table has, or some of them; what their accuracies are is not asked.
 
-    last: list[Progress] = []
-    try:
-        with _shown() as show:
+    Raises InputError where the table is of another space or has fewer.
+    """
+    from zcproxy import tables
 
-            def progress(state: Progress) -> None:
-                last[:] = [state]
-                show(state)
-
-            return run(
-                setup,
-                architectures,
-                proxies,
-                store,
-                workers=workers,
-                retry=retry,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        kept = f"{last[0].done:,} of {last[0].total:,} networks are" if last else "all so far is"
-        raise InterruptedRun(
-            f"stopped: {kept} kept in {store}; the same command goes on from there"
-        ) from None
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal; elsewhere a line now and then."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    columns = (TextColumn("scoring"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, state="starting workers")
-
-        def show(state: Progress) -> None:
-            bar.update(task, completed=state.done, total=state.total, state=describe(state))
-
-        yield show
-
-
-class _Lines:
-    """Prints the first and the last state, and one every `LINE_EVERY` seconds between them."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def __call__(self, state: Progress) -> None:
-        now = time.monotonic()
-        if now >= self._next or state.done == state.total:
-            self._next = now + LINE_EVERY
-            typer.echo(describe(state), err=True)
-
-
-def describe(state: Progress) -> str:
-    """A state of progress in words, such as `12/50 networks, 1.31 per second, 29 s left`."""
-    parts = [f"{state.done:,}/{state.total:,} networks"]
-    if state.rate:
-        parts.append(f"{state.rate:.2f} per second")
-    if state.remaining is not None:
-        parts.append(f"{duration(state.remaining)} left")
-    if state.failed:
-        parts.append(f"{state.failed:,} scores failed")
-    return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, such as `45 s`, `12 min` or `3 h 05 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _export(store: Path, architectures: Sequence[str], proxies: Sequence[str], out: Path) -> None:
-    from zcproxy import spaces
-    from zcproxy.store import Store, export, write_scores
-
-    with Store.read(store) as opened:
-        space = spaces.get(opened.configuration.space)
-        write_scores(export(opened, space, architectures, proxies), out)
+    frame = tables.load(table)
+    if frame.attrs["space"] != space:
+        raise InputError(
+            f"the table {table} holds architectures of {frame.attrs['space']}, not of {space}"
+        )
+    found = [str(architecture) for architecture in frame["architecture"]]
+    if size is None:
+        return found
+    if size > len(found):
+        raise InputError(f"cannot draw {size} architectures from the {len(found)} of table {table}")
+    drawn = random.Random(seed).sample(range(len(found)), size)
+    return [found[index] for index in sorted(drawn)]
 
 
 def _print_summary(
@@ -293,12 +268,16 @@ def _score_model(
     if as_json:
         typer.echo(json.dumps({proxy: asdict(results[proxy]) for proxy in proxies}))
     else:
-        table = Table("proxy", "score", "seconds", "failure")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("proxy", no_wrap=True)
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("seconds", justify="right", no_wrap=True)
+        table.add_column("failure")
         for proxy in proxies:
             result = results[proxy]
             value = "" if result.value is None else f"{result.value:.6g}"
             reason = "" if result.failure is None else f"{result.failure}: {result.message}"
             table.add_row(proxy, value, f"{result.seconds:.3f}", reason)
-        Console().print(table)
+        Console(highlight=False).print(table)
     if any(results[proxy].failure for proxy in proxies):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Batches of images: CIFAR-10, CIFAR-100, digits, noise, ones, or a `.npz` file of one's own."""
+"""Images: CIFAR-10, CIFAR-100, MNIST, digits, noise, ones, or a `.npz` file of one's own."""
 
 from zcproxy.datasets.batches import Batch, Images, batch, load
 from zcproxy.datasets.catalogue import classes, names, shape

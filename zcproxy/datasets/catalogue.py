@@ -36,6 +36,7 @@ def _over_255(*values: float) -> tuple[float, ...]:
 
 
 # CIFAR constants: those NAS-Bench-201 trained its networks with (arXiv:2001.00326).
+# MNIST: mean and standard deviation of the 60,000 training images.
 # Digits: mean and standard deviation of the pixels / 16 of the 1,000 training images.
 _ENTRIES = {
     known.name: known
@@ -67,6 +68,15 @@ _ENTRIES = {
             (0.3764,),
             top=16,
             train=1_000,
+        ),
+        Entry(
+            "mnist",
+            10,
+            (1, 28, 28),
+            "60,000 + 10,000 handwritten digits",
+            (0.1307,),
+            (0.3081,),
+            train=60_000,
         ),
         Entry("noise", 10, (3, 32, 32), "standard normal pixels, uniform labels"),
         Entry("ones", 10, (3, 32, 32), "every pixel 1, labels 0, 1, 2, ... in turn"),

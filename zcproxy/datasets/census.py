@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from zcproxy.datasets import archive, catalogue, cifar, places
+from zcproxy.datasets import archive, catalogue, cifar, idx, places
 
 __all__ = ["Stock", "stock"]
 
@@ -35,6 +35,8 @@ def stock(dataset: str) -> list[Stock]:
 def _counted(path: Path, dataset: str) -> Stock:
     if path.suffix == ".npz":
         return Stock(path, archive.count(path, "train"), archive.count(path, "test"))
+    if dataset == "mnist":
+        return _counted_idx(path)
     form = next(form for form in cifar.FORMS[dataset] if form.folder == path.name or path.is_file())
     if form.pickled or path.is_file():
         return Stock(path, None, None)
@@ -42,3 +44,10 @@ def _counted(path: Path, dataset: str) -> Stock:
     train = [(path / file).stat().st_size // row for file in form.train if (path / file).is_file()]
     test = path / form.test
     return Stock(path, sum(train), test.stat().st_size // row if test.is_file() else 0)
+
+
+def _counted_idx(folder: Path) -> Stock:
+    found = idx.files(folder)
+    if found is None:
+        return Stock(folder, None, None)
+    return Stock(folder, idx.count(found["train"][1]), idx.count(found["test"][1]))

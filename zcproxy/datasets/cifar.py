@@ -87,6 +87,9 @@ FORMS: dict[str, tuple[Form, ...]] = {
     ),
 }
 
+_NAMES = {form.tar: dataset for dataset, forms in FORMS.items() for form in forms}
+"""The data set of every archive."""
+
 
 def sources(dataset: str, folder: Path) -> Iterator[Source]:
     """The official forms of `dataset` that lie in `folder`; folders before archives."""
@@ -167,7 +170,10 @@ def _from_tar(tar: Path, folder: str, file: str) -> bytes:
                 if member.isfile() and member.name.removeprefix("./") == f"{folder}/{file}":
                     return _member(archive, member, tar)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as problem:
-        raise DataError(f"{tar} is not a whole .tar.gz archive ({problem})") from problem
+        raise DataError(
+            f"{tar} is not a whole .tar.gz archive ({problem}); get it again: zcproxy data fetch "
+            f"{_NAMES[tar.name]}"
+        ) from problem
     raise DataError(f"{tar} holds no {folder}/{file}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from zcproxy.embedded.plan import SPACE, sample
 from zcproxy.errors import InputError, ZcproxyError
 from zcproxy.runs.items import Item, versions
 from zcproxy.runs.pool import Pool
+from zcproxy.runs.telling import Progress, Teller
 from zcproxy.store.database import Row
 from zcproxy.training import Recipe, train
 
@@ -24,15 +24,6 @@ __all__ = ["RECIPE", "Progress", "build", "description", "retrain", "train_item"
 
 DATASET = "digits"
 RECIPE = Recipe()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a build is: trainings `done` of `total`, and seconds it is expected to take yet."""
-
-    done: int
-    total: int
-    remaining: float | None
 
 
 def build(
@@ -66,7 +57,7 @@ def build(
     wanted = {(architecture, seed) for architecture in chosen for seed in range(seeds)}
     with Ledger(store, description(recipe)) as ledger:
         done = {(one.architecture, one.seed) for one in ledger.trainings} & wanted
-        tell = _Teller(len(done), len(wanted), progress)
+        tell = Teller(len(done), len(wanted), progress)
         for item, rows in _trained(_items(chosen, seeds, done), recipe, workers):
             for row in rows:
                 ledger.add(_training(item, row))
@@ -94,7 +85,7 @@ def description(recipe: Recipe) -> dict[str, Any]:
     return {
         "space": SPACE,
         "dataset": DATASET,
-        "recipe": asdict(recipe),
+        "recipe": recipe.described(),
         "versions": {name: software[name] for name in ("torch", "machine")},
     }
 
@@ -142,20 +133,3 @@ def _training(item: Item, row: Row) -> Training:
     if row.value is None:
         raise ZcproxyError(f"training of {item.architecture} failed: {row.failure}: {row.message}")
     return Training(item.architecture, int(row.proxy), row.value, round(row.seconds, 3))
-
-
-class _Teller:
-    """Counts trainings and tells how far the build is; all networks cost the same on average."""
-
-    def __init__(self, done: int, total: int, progress: Callable[[Progress], None] | None) -> None:
-        self._tell = progress or (lambda _: None)
-        self._done, self._earlier, self._total = done, done, total
-        self._begun = time.monotonic()
-        self(0)
-
-    def __call__(self, more: int) -> None:
-        self._done += more
-        new = self._done - self._earlier
-        each = (time.monotonic() - self._begun) / new if new else None
-        remaining = None if each is None else each * (self._total - self._done)
-        self._tell(Progress(self._done, self._total, remaining))

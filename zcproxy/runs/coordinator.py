@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zcproxy.errors import InputError, unknown
+from zcproxy.runs import memory
+from zcproxy.runs.contract import CRASHED, Workers
 from zcproxy.runs.items import Item, Setup, plan, versions
-from zcproxy.runs.pool import CRASHED, Pool
+from zcproxy.runs.pool import Pool
+from zcproxy.runs.stacks import StackedPool, wanted
 from zcproxy.store.database import Row, Store
 
 __all__ = ["RETRIED", "Progress", "Summary", "run"]
@@ -31,6 +34,7 @@ class Progress:
         elapsed: seconds since this run began.
         rate: networks per second in this run; 0 before the first.
         remaining: expected seconds to the end, by the items' costs; None before the first network.
+        place: where networks are scored and how many side by side; empty for one by one here.
     """
 
     done: int
@@ -39,6 +43,7 @@ class Progress:
     elapsed: float
     rate: float
     remaining: float | None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,50 +68,79 @@ def run(
     proxies: Sequence[str],
     store: str | Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
+    device: str = "cpu",
+    stack: int | None = None,
     retry: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score architectures by proxies and keep the scores in a store; run again to resume.
 
     Each distinct network is scored once, by one of `workers` processes of one thread. Scores do not
-    depend on the number of workers, on the order, or on what else is asked for.
+    depend on the number of workers, on their place, on the order, or on what else is asked for.
 
     Args:
         setup: configuration and batch, from `prepare`.
         architectures: strings of the space; repetitions are scored once.
         proxies: names; counts need no scoring and are skipped.
         store: file to create or to resume.
-        workers: number of processes.
+        workers: number of processes; default 1, and with `ray` one per CPU of the cluster.
+        ray: where the processes are: None is here, else the address of a Ray cluster (see
+            `zcproxy.runs.ray_pool.RayPool`).
+        device: `cpu`, or a GPU such as `cuda` that all workers share. On another device, or in
+            other stacks, scores differ in last bits; the store keeps both beside the versions.
+        stack: networks side by side; default one on processors, and on a GPU as many as fit.
         retry: score again what failed with a kind in `RETRIED`.
         progress: called at the beginning and after every network.
 
-    Raises: InputError for an unknown proxy, a bad architecture or no workers; StoreError if the
-        store cannot be used; ZcproxyError if workers do not start.
+    Raises: InputError for an unknown proxy, a bad architecture or address, no workers, or less
+        memory than they need; StoreError if the store cannot be used; ZcproxyError if workers do
+        not start.
     """
     from zcproxy import spaces
 
-    if workers < 1:
-        raise InputError(f"{workers} workers cannot score; give 1 or more")
+    pool = _pool(setup, workers, ray)
+    stacking = wanted(device, stack, ray)
     measured = _measured(proxies)
     space = spaces.get(setup.configuration.space)
     chosen = list(dict.fromkeys(space.canonical(architecture) for architecture in architectures))
     keys = {space.key(architecture) for architecture in chosen}
     begun = time.monotonic()
     with Store.open(store, setup.configuration) as opened:
+        opened.request(chosen, proxies)
         if retry:
             again = [row for row in _failed_rows(opened, keys, measured) if row.failure in RETRIED]
             opened.forget([(row.network, row.proxy) for row in again])
         items = plan(space, chosen, measured, opened.done())
-        tracker = _Tracker(items, len(keys) if measured else 0, progress)
-        software = versions()
-        with closing(Pool(setup, workers).results(items)) as results:
+        software, place = versions(), ""
+        blueprints = [space.blueprint(item.architecture).live for item in items]
+        need = blueprints, setup.configuration.batch_size, measured, workers or 1
+        if stacking is not None:
+            stacking = stacking.settled(*need)
+            pool, place = StackedPool(setup, workers or 1, stacking), stacking.told
+            software |= stacking.provenance
+        elif ray is None:
+            memory.check(*need)
+        tracker = _Tracker(items, len(keys) if measured else 0, progress, place)
+        with closing(pool.results(items)) as results:
             for item, rows in results:
                 opened.add(rows, software)
                 tracker.finished(item, rows)
         failed = Counter(str(row.failure) for row in _failed_rows(opened, keys, measured))
     seconds = time.monotonic() - begun
     return Summary(Path(store), len(chosen), len(keys), len(items), seconds, dict(failed))
+
+
+def _pool(setup: Setup, workers: int | None, ray: str | None) -> Workers:
+    """Workers of this machine, or of a Ray cluster."""
+    if workers is not None and workers < 1:
+        raise InputError(f"{workers} workers cannot score; give 1 or more")
+    if ray is None:
+        return Pool(setup, workers or 1)
+    from zcproxy.runs.ray_pool import RayPool
+
+    return RayPool(setup, ray, workers)
 
 
 def _failed_rows(store: Store, networks: Container[str], proxies: Container[str]) -> list[Row]:
@@ -132,9 +166,14 @@ class _Tracker:
     """Turns finished items into Progress; time is shared out by the expected cost of items."""
 
     def __init__(
-        self, items: Sequence[Item], total: int, progress: Callable[[Progress], None] | None
+        self,
+        items: Sequence[Item],
+        total: int,
+        progress: Callable[[Progress], None] | None,
+        place: str = "",
     ) -> None:
         self._tell = progress or (lambda _: None)
+        self._place = place
         self._earlier, self._total = total - len(items), total
         self._cost = sum(item.cost for item in items)
         self._spent, self._finished, self._failed = 0.0, 0, 0
@@ -160,5 +199,6 @@ class _Tracker:
                 elapsed=elapsed,
                 rate=self._finished / elapsed if self._finished else 0.0,
                 remaining=elapsed * left / self._spent if self._finished else None,
+                place=self._place,
             )
         )

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zcproxy.scoring import Result
     from zcproxy.spaces import NASBench201
 
-__all__ = ["Item", "Setup", "plan", "prepare", "score_item", "versions"]
+__all__ = ["Item", "Setup", "measured_rows", "plan", "prepare", "score_item", "versions"]
 
 ARTIFICIAL = ("noise", "ones")
 """Data sets that are made in the image shape of the space."""
@@ -124,7 +125,7 @@ def plan(
     return sorted(items, key=lambda item: (-item.cost, item.network))
 
 
-def score_item(item: Item, setup: Setup) -> list[Row]:
+def score_item(item: Item, setup: Setup, device: str = "cpu") -> list[Row]:
     """Build the network, measure it, and give one row per proxy; what goes wrong is a row too."""
     import torch
 
@@ -136,9 +137,9 @@ def score_item(item: Item, setup: Setup) -> list[Row]:
             item.architecture, classes=settings.classes, seed=settings.seed, live=True
         )
         results = scoring.measure(
-            network,
-            torch.from_numpy(setup.inputs),
-            torch.from_numpy(setup.targets),
+            network.to(device),
+            torch.from_numpy(setup.inputs).to(device),
+            torch.from_numpy(setup.targets).to(device),
             item.proxies,
             settings.protocol,
             settings.seed,
@@ -147,6 +148,11 @@ def score_item(item: Item, setup: Setup) -> list[Row]:
         return failures(item, error.kind, str(error))
     except Exception as error:
         return failures(item, "error", f"{type(error).__name__}: {error}")
+    return measured_rows(item, results)
+
+
+def measured_rows(item: Item, results: Mapping[str, Result]) -> list[Row]:
+    """One row per proxy of what was measured on a network."""
     rows = []
     for proxy in item.proxies:
         result = results[proxy]

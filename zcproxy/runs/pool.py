@@ -1,4 +1,4 @@
-"""Worker processes: they may die at any moment, the work gets done all the same."""
+"""Worker processes of this machine: they may die at any moment, the work gets done all the same."""
 
 from __future__ import annotations
 
@@ -8,39 +8,22 @@ import socket
 import subprocess
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from zcproxy.errors import ZcproxyError
-from zcproxy.runs.items import Item, failures, score_item
+from zcproxy.runs.contract import ATTEMPTS, Score, crashed, environment
+from zcproxy.runs.items import Item, score_item
 from zcproxy.runs.worker import READY
 from zcproxy.store.database import Row
 
-__all__ = ["CRASHED", "Pool"]
-
-ATTEMPTS = 3
-"""How many workers an item may take down before it counts as failed, or may fail to start."""
+__all__ = ["Pool"]
 
 PATIENCE = 5.0
 """Seconds a worker that has closed its socket may take to end by itself."""
-
-CRASHED = "crashed"
-"""The kind of failure of a network that killed its workers."""
-
-Score = Callable[[Item, Any], list[Row]]
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-KEEP_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),  # the most that glibc accepts
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
-    "MALLOC_TOP_PAD_": str(1 << 28),
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
-"""For glibc: reuse freed memory instead of returning it, in huge pages; other systems ignore it."""
 
 
 @dataclass
@@ -132,8 +115,7 @@ class Pool:
         if worker.item is not None:
             self._deaths[worker.item.network] += 1
             if self._deaths[worker.item.network] == ATTEMPTS:
-                message = f"{ATTEMPTS} workers died of it ({cause}; short of memory?)"
-                yield worker.item, failures(worker.item, CRASHED, message)
+                yield worker.item, crashed(worker.item, cause)
             else:
                 self._queue.appendleft(worker.item)
 
@@ -162,7 +144,7 @@ def _start(score: Score, setup: object) -> _Worker:
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=2,  # what libraries print is no result
-            env={**KEEP_MEMORY, **os.environ, **ONE_THREAD},
+            env={**os.environ, **environment()},
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )

@@ -1,0 +1,1 @@
+"""Pruned networks trained side by side: methods compared, masks audited."""
