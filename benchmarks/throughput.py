@@ -93,11 +93,15 @@ def rates(architectures: list[str], proxies: tuple[str, ...], passes: int) -> di
 def convolutions(network: nn.Module, images: Tensor, passes: int) -> float:
     """Seconds of all convolutions of a network, each alone in a loop of three."""
     shapes: list[tuple[nn.Conv2d, Tensor]] = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda m, x, _: shapes.append((m, x[0].detach())))
+    hooks = [
+        module.register_forward_hook(lambda m, x, _: shapes.append((m, x[0].detach())))
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
     with torch.no_grad():
         network(images)
+        for hook in hooks:
+            hook.remove()
         return sum(_one(module, x, passes) for module, x in shapes)
 
 

@@ -37,7 +37,7 @@ def test_the_twelve_proxies() -> None:
 
 def test_the_saliencies() -> None:
     names = ("fisher", "grasp", "magnitude", "plain", "random", "snip", "synflow")
-    assert saliencies.NAMES == names
+    assert names == saliencies.NAMES
 
 
 @pytest.mark.parametrize("folder", ["proxies", "saliencies"])

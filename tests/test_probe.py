@@ -675,3 +675,38 @@ def test_a_measure_error_in_one_leaves_the_others() -> None:
     with pytest.raises(MeasureError) as caught:
         zcproxy.score(network, torch.randint(0, 5, (4, 2)), torch.tensor([0, 1, 1, 0]), EVERYTHING)
     assert set(caught.value.failures) == {"jacob_cov", "nwot"}  # type: ignore[attr-defined]
+
+
+class Greedy(torch.autograd.Function):
+    """Its second derivative asks for more memory than there is."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> Tensor:
+        found: Tensor = TooMuch.apply(gy)
+        return found
+
+
+class TooMuch(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, gy: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_a_shortage_of_memory_is_no_property_of_the_network() -> None:
+    class Network(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = Greedy.apply(super().forward(x))
+            return found
+
+    network, x, y = Network(3, 3), torch.randn(2, 3), torch.tensor([0, 1])
+    assert measure(network, x, y, ["snip"])["snip"].value is not None
+    with pytest.raises(InputError, match="twice: OutOfMemoryError: CUDA out of memory"):
+        measure(network, x, y, ["snip", "grasp"])

@@ -15,6 +15,9 @@ __all__ = ["Loss", "call_loss", "call_network", "differentiate", "differentiate_
 Loss = Callable[[Any, Any], Tensor]
 """From the network's output and the targets to a scalar."""
 
+_SHORTAGE = ("can't allocate memory", "out of memory")
+"""What torch says of a processor's and of a GPU's memory."""
+
 
 def call_network(
     network: nn.Module,
@@ -88,7 +91,8 @@ def differentiate_again(
 ) -> tuple[Tensor, ...]:
     """Products of the second derivatives with a direction; zeros where there are none.
 
-    Raises: MeasureError of kind `not_applicable` for whatever the backward pass raises.
+    Raises: MeasureError of kind `not_applicable` for whatever the backward pass raises; InputError
+        for a lack of memory, which is none of the network's.
     """
     try:
         return torch.autograd.grad(
@@ -102,9 +106,10 @@ def differentiate_again(
     except ZcproxyError:
         raise
     except Exception as error:
-        raise MeasureError(
-            "not_applicable", f"the loss cannot be differentiated twice: {reason(error)}"
-        ) from error
+        text = f"the loss cannot be differentiated twice: {reason(error)}"
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _SHORTAGE):
+            raise InputError(text) from error
+        raise MeasureError("not_applicable", text) from error
 
 
 def tensor_of(output: Any) -> Tensor:

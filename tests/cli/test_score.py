@@ -107,6 +107,22 @@ def test_a_run_prints_its_summary_and_writes_the_table(folder: Path) -> None:
     assert frame["snip"][0] == frame["snip"][1] > 0
 
 
+def test_networks_side_by_side_are_told_and_fill_the_same_store(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV, NONE, *SPACE.architectures()[:3])
+    arguments = (*DIGITS, "--proxies", "snip", "--architectures", names, "--workers", "1")
+    stacked = call(*arguments, "--stack", "3", "--out", "stacked.csv")
+    assert "networks, 3 side by side on cpu, up to 0." in stacked.stderr
+    again = call(*arguments, "--json")
+    assert json.loads(again.stdout)["scored"] == 0
+    alone = call(*arguments, "--store", "alone.sqlite", "--out", "alone.csv")
+    assert alone.exit_code == stacked.exit_code == 0
+    assert "side by side" not in alone.stderr
+    found, expected = (read_scores(folder / f"{name}.csv") for name in ("stacked", "alone"))
+    assert list(found["snip"]) == pytest.approx(list(expected["snip"]), rel=1e-3, nan_ok=True)
+    assert found.attrs["versions"][0]["stack"] == "3"
+    assert "stack" not in expected.attrs["versions"][0]
+
+
 def test_the_same_command_again_scores_nothing_and_says_the_same(folder: Path) -> None:
     names = write(folder / "names.txt", CONV)
     arguments = (*DIGITS, "--proxies", "snip", "--architectures", names, "--json")
@@ -197,6 +213,13 @@ WRONG = {
     "store folder": ((*DIGITS, "--sample", "1", "--store", "missing/s"), StoreError, "no folder"),
     "store is a folder": ((*DIGITS, "--sample", "1", "--store", "."), StoreError, "is a folder"),
     "store with model": (("--model", "a:b", "--store", "s"), InputError, "belong to --space"),
+    "device with model": (("--model", "a:b", "--device", "cuda"), InputError, "belong to --space"),
+    "unknown device": ((*DIGITS, "--sample", "1", "--device", "tpu"), InputError, "device 'tpu'"),
+    "stacks on Ray": (
+        (*DIGITS, "--sample", "1", "--stack", "2", "--ray", "local"),
+        InputError,
+        "workers on Ray score one by one",
+    ),
 }
 
 
@@ -354,3 +377,4 @@ def test_progress_is_readable() -> None:
     assert describe(Progress(12, 50, 3, 9.0, 1.305, 29.1)) == (
         "12/50 networks, 1.30 per second, 29 s left, 3 scores failed"
     )
+    assert describe(Progress(1, 2, 0, 0.0, 0.0, None, "here")) == "1/2 networks, here"

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from zcproxy.runs.items import Item, Setup
+from zcproxy.runs.stacks import Stack
 from zcproxy.store import Row
 
 
@@ -56,3 +57,11 @@ class Unloadable:
 
 def _fail(text: str) -> None:
     raise RuntimeError(text)
+
+
+def die_in_a_stack(stack: Item, setup: Setup) -> list[Row]:
+    """Stacks with a network called `killer` kill their worker."""
+    assert isinstance(stack, Stack)
+    if any(item.network == "killer" for item in stack.items):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Row(item.network, proxy, 1.0) for item in stack.items for proxy in item.proxies]

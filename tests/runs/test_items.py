@@ -108,7 +108,7 @@ def test_a_failure_is_a_row_with_kind_and_message(setup: Setup) -> None:
     ("error", "kind", "message"),
     [
         (ValueError("on purpose"), "error", "ValueError: on purpose"),
-        (MemoryError(), "error", "MemoryError: "),
+        (MemoryError(), "memory", "MemoryError: "),
         (MeasureError("degenerate", "all the same"), "degenerate", "all the same"),
     ],
 )

@@ -73,3 +73,26 @@ def test_a_control_group_without_a_limit_is_no_limit(tmp_path: Path) -> None:
     assert memory._rest(str(tmp_path / "max"), usage) is None
     assert memory._rest(str(tmp_path / "limit"), usage) == 700
     assert memory._rest(str(tmp_path / "absent"), usage) is None
+
+
+def test_a_worker_gets_no_more_than_its_bound_and_the_network_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third worker's worth of address space: enough to import torch, not for 20,000 images."""
+    monkeypatch.setattr(memory, "needed", lambda *_: 0)
+    monkeypatch.setattr(memory, "bound", lambda _: 1_600 << 20)
+    setup = prepare("digits201", "noise", batch_size=20_000)
+    summary = run(setup, [LARGE], ["grasp"], tmp_path / "store.sqlite")
+    assert summary.failures == {memory.MEMORY: 1}
+
+
+def test_a_shortage_is_known_by_its_cause() -> None:
+    inner = RuntimeError(
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+    )
+    try:
+        raise ValueError("the network cannot be computed") from inner
+    except ValueError as error:
+        assert memory.is_shortage(error)
+    assert memory.is_shortage(MemoryError())
+    assert not memory.is_shortage(ValueError("something else"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -71,7 +70,7 @@ def test_accuracies_are_spread_and_seeds_agree(frame: pd.DataFrame, seeds: list[
 
 def test_it_was_made_by_the_recipe_of_this_version(frame: pd.DataFrame) -> None:
     made = frame.attrs["training"]
-    assert made["recipe"] == asdict(RECIPE)
+    assert made["recipe"] == RECIPE.described()
     assert (made["space"], made["dataset"]) == ("digits201", "digits")
     assert frame.attrs["columns"][MEAN] == {
         "dataset": "digits",

@@ -64,7 +64,7 @@ def score(
         typer.Option(
             min=1,
             help="Processes of one thread each.",
-            show_default="one per core, 2 for a GPU",
+            show_default="one per core, 4 for a GPU",
         ),
     ] = None,
     ray: Annotated[

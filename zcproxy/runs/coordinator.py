@@ -19,7 +19,7 @@ from zcproxy.store.database import Row, Store
 
 __all__ = ["RETRIED", "Progress", "Summary", "run"]
 
-RETRIED = (CRASHED, "error")
+RETRIED = (CRASHED, memory.MEMORY, "error")
 """Kinds of failure that another attempt may not meet; the others belong to the network."""
 
 
@@ -120,8 +120,8 @@ def run(
             stacking = stacking.settled(*need)
             pool, place = StackedPool(setup, workers or 1, stacking), stacking.told
             software |= stacking.provenance
-        elif ray is None:
-            memory.check(*need)
+        elif isinstance(pool, Pool):
+            pool.memory = memory.bound(memory.check(*need))
         tracker = _Tracker(items, len(keys) if measured else 0, progress, place)
         with closing(pool.results(items)) as results:
             for item, rows in results:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zcproxy.configuration import Configuration
 from zcproxy.errors import InputError, MeasureError
+from zcproxy.runs import memory
 from zcproxy.store.database import Row
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def score_item(item: Item, setup: Setup, device: str = "cpu") -> list[Row]:
     except MeasureError as error:
         return failures(item, error.kind, str(error))
     except Exception as error:
-        return failures(item, "error", f"{type(error).__name__}: {error}")
+        kind = memory.MEMORY if memory.is_shortage(error) else "error"
+        return failures(item, kind, f"{type(error).__name__}: {error}")
     return measured_rows(item, results)
 
 

@@ -10,10 +10,16 @@ from pathlib import Path
 from zcproxy.blueprint import WEIGHTED, Blueprint
 from zcproxy.errors import InputError
 
-__all__ = ["available", "check", "needed"]
+__all__ = ["MEMORY", "available", "bound", "check", "is_shortage", "needed"]
+
+MEMORY = "memory"
+"""The kind of failure of a network for which there was not enough memory."""
 
 FIXED = 512 << 20
 """Bytes of an interpreter with torch, and of what the allocator keeps in hand."""
+
+SHORTAGE = ("can't allocate memory", "out of memory")
+"""What torch says of a processor's and of a GPU's memory."""
 
 TWICE = ("grasp",)
 """Proxies for which the graph of the gradients is kept, too."""
@@ -76,10 +82,27 @@ def _rest(limit: str, usage: str) -> int | None:
     return None
 
 
+def bound(each: int) -> int:
+    """Bytes that a worker may take at most, where `needed` says `each`.
+
+    A quarter more, and two GiB of addresses that libraries reserve and never fill.
+    """
+    return each + each // 4 + (2 << 30)
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that memory could not be had."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in SHORTAGE):
+            return True
+        error = error.__cause__
+    return False
+
+
 def check(
     blueprints: Iterable[Blueprint], batch_size: int, proxies: Iterable[str], workers: int
-) -> None:
-    """Refuse a run whose workers together would need more memory than there is.
+) -> int:
+    """Bytes that one worker needs at most; refuse a run that needs more memory than there is.
 
     Raises: InputError with the numbers, and how many workers would do.
     """
@@ -87,7 +110,7 @@ def check(
     each = max((needed(b, batch_size, names) for b in blueprints), default=0)
     free = available()
     if free is None or each * workers <= free:
-        return
+        return each
     fitting = free // each
     way_out = (
         f"use at most {fitting} of them (--workers {fitting})"

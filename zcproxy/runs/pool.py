@@ -46,7 +46,11 @@ class Pool:
         setup: what all items share, a Setup or whatever else `score` takes; all get a copy.
         workers: how many processes.
         score: what scores an item, an importable function.
+
+    Where `memory` is set, the system refuses every worker started afterwards more bytes than that.
     """
+
+    memory: int | None = None
 
     def __init__(self, setup: object, workers: int, score: Score = score_item) -> None:
         self._setup = setup
@@ -88,7 +92,7 @@ class Pool:
                     worker.connection.send(worker.item)
         starting = sum(not worker.ready for worker in self._workers)
         for _ in range(min(self._count - len(self._workers), len(self._queue) - starting)):
-            self._workers.append(_start(self._score, self._setup))
+            self._workers.append(_start(self._score, self._setup, self.memory))
 
     def _hear(self, connection: object) -> Iterator[tuple[Item, list[Row]]]:
         (worker,) = (worker for worker in self._workers if worker.connection is connection)
@@ -132,13 +136,13 @@ class Pool:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
 
-def _start(score: Score, setup: object) -> _Worker:
+def _start(score: Score, setup: object, memory: int | None) -> _Worker:
     """A new process that imports what this one can import, in a session of its own (no Ctrl-C)."""
     ours, theirs = socket.socketpair()
     with theirs:
         program = (
             f"import sys; sys.path[:] = {sys.path!r}; "
-            f"from zcproxy.runs.worker import main; main({theirs.fileno()})"
+            f"from zcproxy.runs.worker import main; main({theirs.fileno()}, {memory})"
         )
         process = subprocess.Popen(
             [sys.executable, "-c", program],

@@ -18,8 +18,8 @@ from zcproxy.store.database import Row
 
 __all__ = ["WORKERS", "Stack", "StackedPool", "Stacking", "score_stack", "stacked", "wanted"]
 
-WORKERS = 2
-"""Processes for one GPU unless told otherwise: one computes while another builds and adds up."""
+WORKERS = 4
+"""Processes for one GPU unless told otherwise: one computes while others build and add up."""
 
 MOST = 64
 """Networks side by side at most, where free memory decides."""
@@ -60,14 +60,13 @@ class Stacking:
         Raises: InputError if what was asked for does not fit on processors, or not even one network
             on a GPU; a batch is never split. On GPUs a size asked for is tried in any case.
         """
-        each = max((_bytes(b, batch_size, proxies) for b in blueprints), default=1)
-        free = _free(self.device)
+        bytes_each = [_bytes(b, batch_size, proxies) for b in blueprints]
+        each, free = max(bytes_each, default=1), _free(self.device)
         fitting = int(SHARE * free / workers / each)
-        if self.size is None and fitting < 1:
-            raise InputError(_refusal(1, batch_size, each, workers, free))
-        if self.device == "cpu" and self.size is not None and self.size > fitting:
-            raise InputError(_refusal(self.size, batch_size, each, workers, free))
-        size = self.size or min(MOST, fitting)
+        size = self.size or max(1, min(MOST, fitting))
+        most = min(size, len(bytes_each))
+        if most > fitting and (self.device == "cpu" or self.size is None):
+            raise InputError(_refusal(most, batch_size, each, workers, free))
         told = f"{size} side by side on {self.name}, up to {_gib(each)} each of {_gib(free)} free"
         return replace(self, size=size, told=told)
 

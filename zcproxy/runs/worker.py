@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,13 +14,19 @@ __all__ = ["READY", "main"]
 READY = "ready"
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, memory: int | None = None) -> None:
     """Score items that arrive at a socket, one after the other, until its other end closes.
 
     First comes a pair of what to call and the Setup, then Items; sent are READY once, then one list
     of rows per item. Standard input is the lifeline: it ends when the coordinator does, and then
-    this process ends at once.
+    this process ends at once. Where the system can, it refuses this process more than so many bytes
+    of `memory`.
     """
+    if memory is not None:
+        with suppress(ImportError, ValueError, OSError):
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
     connection: Connection[Any, Any] = Connection(descriptor)
     try:
