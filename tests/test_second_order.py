@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zcproxy import second_order
-from zcproxy.recorder import _batch_norm, _convolution
+from zcproxy.recorder import Recorder, _batch_norm, _convolution
 
 CONVOLUTIONS = [
     # kernel, stride, padding, dilation, groups
@@ -253,3 +254,61 @@ def test_a_whole_network_in_float32_has_torchs_hessian_products() -> None:
     )
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+POOLINGS = [
+    # kernel, stride, padding, ceil_mode, count_include_pad, divisor_override
+    (3, 1, 1, False, False, None),
+    (3, 1, 1, False, True, None),
+    ((3, 5), 1, (1, 2), False, False, None),
+    (3, 1, 1, False, True, 4),
+    (3, 1, 1, True, False, None),
+    (2, 2, 0, False, True, None),
+    (2, None, 0, False, True, None),
+    (3, 2, 1, False, False, None),
+]
+
+
+@pytest.mark.parametrize("how", POOLINGS)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("twice", [False, True])
+def test_average_pooling_is_pytorchs(
+    how: tuple[Any, ...], layout: torch.memory_format, twice: bool
+) -> None:
+    (x,) = tensors((2, 3, 6, 7))
+    leaves = [x.detach().contiguous(memory_format=layout).requires_grad_()]
+    recorder = Recorder({}, activations=False, patterns=False, twice=twice)
+
+    def ours(x: Tensor) -> Tensor:
+        with recorder:
+            return F.avg_pool2d(x, *how)
+
+    assert_equal_and_sensitive(
+        derivatives(ours, leaves), derivatives(lambda x: F.avg_pool2d(x, *how), leaves)
+    )
+
+
+def test_pooling_that_keeps_the_size_is_a_convolution_and_counts_what_it_adds() -> None:
+    x = torch.rand(2, 3, 6, 6).contiguous(memory_format=torch.channels_last)
+    recorder = Recorder({}, activations=False, patterns=False, twice=False)
+    with recorder:
+        F.avg_pool2d(x, 2)
+        assert recorder.pooling == 0
+        F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    assert recorder.pooling == 2 * 3 * 6 * 6 * 9
+
+
+def test_relu_is_pytorchs() -> None:
+    leaves = tensors((2, 3, 4))
+    assert_equal_and_sensitive(
+        derivatives(second_order.relu, leaves), derivatives(torch.relu, leaves)
+    )
+
+
+def test_second_derivatives_keep_channels_last() -> None:
+    x = torch.rand(2, 3, 6, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    how = second_order.Pooling((3, 3), (1, 1), (1, 1), padded=False)
+    for function in (second_order.relu, lambda x: second_order.average_pool(x, how)):
+        (g,) = torch.autograd.grad(function(x).square().sum(), x, create_graph=True)
+        (h,) = torch.autograd.grad((g * x.detach()).sum(), x)
+        assert h.is_contiguous(memory_format=torch.channels_last)

@@ -8,15 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zcproxy.errors import InputError, MeasureError, ZcproxyError, kind_of, reason
+from zcproxy.errors import InputError, MeasureError, ZcproxyError, is_shortage, kind_of, reason
 
 __all__ = ["Loss", "call_loss", "call_network", "differentiate", "differentiate_again", "tensor_of"]
 
 Loss = Callable[[Any, Any], Tensor]
 """From the network's output and the targets to a scalar."""
-
-_SHORTAGE = ("can't allocate memory", "out of memory")
-"""What torch says of a processor's and of a GPU's memory."""
 
 
 def call_network(
@@ -107,7 +104,7 @@ def differentiate_again(
         raise
     except Exception as error:
         text = f"the loss cannot be differentiated twice: {reason(error)}"
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _SHORTAGE):
+        if is_shortage(error):
             raise InputError(text) from error
         raise MeasureError("not_applicable", text) from error
 

@@ -13,10 +13,14 @@ __all__ = [
     "MeasureError",
     "StoreError",
     "ZcproxyError",
+    "is_shortage",
     "kind_of",
     "reason",
     "unknown",
 ]
+
+_SHORTAGE = ("can't allocate memory", "out of memory")
+"""What torch says of a processor's and of a GPU's memory."""
 
 
 class ZcproxyError(Exception):
@@ -58,6 +62,15 @@ class MeasureError(ZcproxyError):
 def kind_of(value: object) -> str:
     """What something of the wrong type is, in a message: None, or the name of its type."""
     return "None" if value is None else type(value).__name__
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that memory could not be had."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in _SHORTAGE):
+            return True
+        error = error.__cause__
+    return False
 
 
 def reason(error: BaseException) -> str:

@@ -3,7 +3,8 @@
 PyTorch differentiates the backward pass of a convolution with transposed copies and kernels that
 are slow on CPUs, that of batch norm operation by operation, and that of ReLU and pooling with
 tensors of zeros that are added in another memory layout. Here the second derivatives are written
-with the kernels of the first. Values and first derivatives are those of PyTorch.
+with the kernels of the first. Values and first derivatives are those of
+PyTorch, those of poolings that keep the size but for rounding.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zcproxy import spaces
-from zcproxy.errors import InputError
+from zcproxy.errors import InputError, is_shortage
 from zcproxy.runs import memory, prepare, run
 
 ALL = ["snip", "grasp"]
@@ -93,6 +93,6 @@ def test_a_shortage_is_known_by_its_cause() -> None:
     try:
         raise ValueError("the network cannot be computed") from inner
     except ValueError as error:
-        assert memory.is_shortage(error)
-    assert memory.is_shortage(MemoryError())
-    assert not memory.is_shortage(ValueError("something else"))
+        assert is_shortage(error)
+    assert is_shortage(MemoryError())
+    assert not is_shortage(ValueError("something else"))

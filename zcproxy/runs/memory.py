@@ -10,16 +10,13 @@ from pathlib import Path
 from zcproxy.blueprint import WEIGHTED, Blueprint
 from zcproxy.errors import InputError
 
-__all__ = ["MEMORY", "available", "bound", "check", "is_shortage", "needed"]
+__all__ = ["MEMORY", "available", "bound", "check", "needed"]
 
 MEMORY = "memory"
 """The kind of failure of a network for which there was not enough memory."""
 
 FIXED = 512 << 20
 """Bytes of an interpreter with torch, and of what the allocator keeps in hand."""
-
-SHORTAGE = ("can't allocate memory", "out of memory")
-"""What torch says of a processor's and of a GPU's memory."""
 
 TWICE = ("grasp",)
 """Proxies for which the graph of the gradients is kept, too."""
@@ -88,15 +85,6 @@ def bound(each: int) -> int:
     A quarter more, and two GiB of addresses that libraries reserve and never fill.
     """
     return each + each // 4 + (2 << 30)
-
-
-def is_shortage(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is that memory could not be had."""
-    while error is not None:
-        if isinstance(error, MemoryError) or any(sign in str(error) for sign in SHORTAGE):
-            return True
-        error = error.__cause__
-    return False
 
 
 def check(
