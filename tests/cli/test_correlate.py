@@ -142,6 +142,14 @@ def test_proxies_are_chosen_and_counted_where_the_file_lacks_them(scores, table)
     assert found == ["nwot", "flops", "live_params"]
 
 
+def test_all_stands_for_the_columns_of_the_file(scores, table):
+    options = ("--table", table, "--resamples", 0, "--proxies", "snip+nwot:log-rank,all,nwot")
+    told = json.loads(run("correlate", scores, *options, "--json"))["proxies"]
+    plain = json.loads(run("correlate", scores, *options[:4], "--json"))["proxies"]
+    names = [row["proxy"] for row in told]
+    assert names == ["snip+nwot:log-rank", *(row["proxy"] for row in plain)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -38,8 +38,8 @@ Accuracy = Annotated[
 Proxies = Annotated[
     str,
     typer.Option(
-        help="Proxies, separated by commas, or all; combinations too: blind, az_nas, vkdnw_agg, "
-        "vote, or proxies joined by + with :log-rank, :mean-rank, :vote."
+        help="Proxies, separated by commas; all: those of the file. Combinations too (all,blind): "
+        "blind, az_nas, vkdnw_agg, vote, or proxies joined by + with :log-rank, :mean-rank, :vote."
     ),
 ]
 Subset = Annotated[

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BASELINE",
     "Evaluation",
+    "chosen_proxies",
     "default_accuracy",
     "evaluate",
     "origin",
@@ -79,7 +80,7 @@ def evaluate(
     accuracy.
     """
     from zcproxy import spaces, tables
-    from zcproxy.analysis import score_columns, select_columns, with_combinations
+    from zcproxy.analysis import select_columns, with_combinations
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
@@ -92,7 +93,7 @@ def evaluate(
     column = chosen_accuracy(
         accuracies, accuracy, run.get("dataset"), name, release_of(run.get("protocol"))
     )
-    names = score_columns(scores) if proxies == "all" else split_names(proxies)
+    names = chosen_proxies(proxies, scores)
     space = run.get("space") or (name if name in spaces.names() else None)
     scores = of_subset(scores, subset, space)
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
@@ -270,10 +271,22 @@ def with_counts(
 
 
 def members(names: Iterable[str]) -> list[str]:
-    """The proxies that are named, those of combinations by themselves."""
-    from zcproxy.analysis import Combination
+    """The proxies that are named, those of combinations (and of combinations of them) instead."""
+    from zcproxy.analysis import NAMED, Combination
 
-    return [proxy for name in names for proxy in Combination.parse(name).proxies]
+    found: list[str] = []
+    for name in names:
+        for part in Combination.parse(name).proxies:
+            found += members([part]) if part in NAMED else [part]
+    return found
+
+
+def chosen_proxies(text: str, scores: pd.DataFrame) -> list[str]:
+    """The names of a list separated by commas; `all` stands for the columns of the scores."""
+    from zcproxy.analysis import score_columns
+
+    asked = [score_columns(scores) if name == "all" else [name] for name in split_names(text)]
+    return list(dict.fromkeys(name for names in asked for name in names))
 
 
 def split_names(text: str) -> list[str]:

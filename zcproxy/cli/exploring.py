@@ -109,14 +109,14 @@ def of_user(
     """Scores of a user's candidates, with the columns of a CSV file or with no accuracies."""
     import pandas as pd
 
-    from zcproxy.analysis import score_columns, select_columns, with_combinations
-    from zcproxy.cli.evaluation import BASELINE, origin, split_names
+    from zcproxy.analysis import select_columns, with_combinations
+    from zcproxy.cli.evaluation import BASELINE, chosen_proxies, origin
     from zcproxy.page import Part
     from zcproxy.report_text import Source
 
     if subset != "all":
         raise InputError(f"subset '{subset}' needs a space, which the file of scores does not name")
-    names = score_columns(scores) if proxies == "all" else split_names(proxies)
+    names = chosen_proxies(proxies, scores)
     scores = with_combinations(scores, names)
     select_columns(scores, names)
     truths = pd.DataFrame(index=scores["architecture"])

@@ -91,18 +91,21 @@ def require_same(files: Sequence[ScoreFile], fixed: Sequence[str]) -> None:
 
 
 def shared_proxies(files: Sequence[ScoreFile], proxies: str) -> tuple[list[str], list[str]]:
-    """The proxies asked for, or those of all files, and a note on those that some file lacks."""
+    """The proxies asked for, `all` being those of all files, and a note on those one file lacks."""
     from zcproxy.analysis import score_columns
     from zcproxy.cli.evaluation import split_names
 
-    if proxies != "all":
-        return split_names(proxies), []
+    names = split_names(proxies)
+    if "all" not in names:
+        return names, []
     columns = [score_columns(file.scores) for file in files]
     shared = [name for name in columns[0] if all(name in other for other in columns)]
     lacking = list(dict.fromkeys(n for names in columns for n in names if n not in shared))
     if not shared:
         raise InputError("the files of scores have no proxy in common")
-    return shared, [f"left out, not in all files: {', '.join(lacking)}"] if lacking else []
+    notes = [f"left out, not in all files: {', '.join(lacking)}"] if lacking else []
+    asked = [shared if name == "all" else [name] for name in names]
+    return list(dict.fromkeys(name for one in asked for name in one)), notes
 
 
 def combined(scores: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def stability(
         )
     runs = read_all(files, subset, SAME)
     names, notes = shared_proxies(runs, proxies)
-    if proxies == "all" and any(name not in COUNTS for name in names):
+    if "all" in proxies.split(",") and any(name not in COUNTS for name in names):
         counted = [name for name in names if name in COUNTS]
         names = [name for name in names if name not in COUNTS]
         notes += [f"left out, the same in every run: {', '.join(counted)}"] if counted else []
