@@ -245,6 +245,42 @@ def test_the_jacobian_of_first_entries(name: str, most: int) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
 
 
+class Wide(nn.Module):
+    """More classes than features, by a weight that works twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 7)
+        self.first.weight = nn.Parameter(torch.zeros(7, 4))
+        self.first.bias = self.last.bias = nn.Parameter(torch.zeros(7))
+        self.last.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(F.relu(self.first(x))[:, :4])
+        return out
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda: SPACE.network(CELL, classes=40, live=True), (1, 8, 8)),
+        (Wide, (4,)),
+        (lambda: nn.Linear(3, 5), (3,)),
+        (lambda: nn.Linear(3, 5, bias=False), (3,)),
+    ],
+    ids=["cell", "tied", "linear", "weight"],
+)
+def test_more_classes_than_features(build: Any, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(3)
+    network = build()
+    for p in network.parameters():
+        p.data += 0.2 * torch.randn(p.shape)
+    network, inputs = network.double(), torch.randn(5, *shape).double()
+    found, output, _ = first_entry_jacobian(probe_of(network, inputs, None), 5, 1000)
+    assert output.shape[1] > 4
+    torch.testing.assert_close(found, slow_jacobian(network, inputs, 1000), rtol=1e-8, atol=1e-12)
+
+
 def test_batch_norm_without_running_statistics_uses_every_images_own() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(

@@ -135,7 +135,8 @@ class Use:
         input: what went in, without its graph.
         version: of the input, to see whether it was overwritten since.
         values: the weight.
-        output: where what came out lies in the graph.
+        source, output: where what went in and what came out lie in the graph; no source without
+            a derivative.
         how: stride, padding, dilation and groups of a convolution; mean and variance of the first
             channel (None for those of every image) and epsilon of a norm.
     """
@@ -146,6 +147,7 @@ class Use:
     input: Tensor
     version: int
     values: Tensor
+    source: GradientEdge | None
     output: GradientEdge
     how: tuple[Any, ...] = ()
 
@@ -240,21 +242,52 @@ class ImageProbe(Probe):
                 yield name, sum(parts[1:], parts[0])
 
     def first_entries(self, names: Sequence[str]) -> Tensor:
-        """Derivatives of the outputs by the first entry of parameters: (N, classes, parameters)."""
-        output = self.output
-        places = {name: place for place, name in enumerate(names)}
-        found = torch.zeros(*output.shape, len(names), dtype=torch.float64, device=output.device)
-        for row in range(output.shape[1]):
-            for use, gy in self._by_use(output[:, row].sum()):
-                for name, values in use.first_entries(gy).items():
-                    if name in places:
-                        found[:, row, places[name]] += values
+        """Derivatives of the outputs by the first entry of parameters: (N, classes, parameters).
+
+        One backward pass per class; or one per feature, where a linear layer makes more classes
+        out of fewer features.
+        """
+        output, head = self.output, self._head
+        if head is None or head.source is None:
+            rows = torch.eye(output.shape[1]).to(output)
+            return self._first_entries(get_gradient_edge(output), rows, names)
+        rows = torch.eye(head.values.shape[1]).to(output)
+        found = torch.einsum(
+            "nfp,cf->ncp", self._first_entries(head.source, rows, names), head.values.double()
+        )
+        for name, values in head.first_entries(torch.ones_like(output)).items():
+            if name in names:  # the first entries of the head belong to class 0
+                found[:, 0, names.index(name)] += values
         return found
 
-    def _by_use(self, value: Tensor) -> list[tuple[Use, Tensor]]:
-        """Layers that a scalar depends on, with its gradients by what they gave out."""
+    def _first_entries(self, value: GradientEdge, rows: Tensor, names: Sequence[str]) -> Tensor:
+        """As `first_entries`, of (N, M) numbers inside the network, in M directions."""
+        places = {name: place for place, name in enumerate(names)}
+        shape = (self.batch_size, len(rows), len(names))
+        found = torch.zeros(shape, dtype=torch.float64, device=rows.device)
+        for number, row in enumerate(rows):
+            for use, gy in self._by_use(value, row.expand(self.batch_size, -1).contiguous()):
+                for name, values in use.first_entries(gy).items():
+                    if name in places:
+                        found[:, number, places[name]] += values
+        return found
+
+    @property
+    def _head(self) -> Use | None:
+        """The linear layer that gives the output, where it has fewer features than classes."""
+        end = get_gradient_edge(self.output)
+        for use in self._layers.uses:
+            same = use.output.node is end.node and use.output.output_nr == end.output_nr
+            if same and use.kind == "linear" and use.input.dim() == 2:
+                return use if use.values.shape[1] < use.values.shape[0] else None
+        return None
+
+    def _by_use(self, value: Any, row: Tensor | None = None) -> list[tuple[Use, Tensor]]:
+        """Layers that a value depends on, with its gradients by what they gave out."""
         uses = self._layers.uses
-        found = differentiate(value, [use.output for use in uses], retain_graph=True)
+        found = differentiate(
+            value, [use.output for use in uses], grad_outputs=row, retain_graph=True
+        )
         return [(use, gy) for use, gy in zip(uses, found, strict=True) if gy is not None]
 
     def _sum_of_losses(self) -> Tensor:
@@ -375,8 +408,11 @@ class _Layers(TorchFunctionMode):
             self.mixed |= input.dim() < 2 or len(input) != self._images
             values = output.new_empty(0) if weight is None else weight.detach()
             x = input.detach()
+            source = get_gradient_edge(input) if input.requires_grad else None
             edge = get_gradient_edge(output)
-            self.uses.append(Use(kind, names[0], names[1], x, x._version, values, edge, how))
+            self.uses.append(
+                Use(kind, names[0], names[1], x, x._version, values, source, edge, how)
+            )
 
 
 def _without_layers() -> MeasureError:
