@@ -33,6 +33,7 @@ from zcproxy.analysis.selection import (
 )
 from zcproxy.analysis.similarity import proxy_correlations, similarity_order
 from zcproxy.analysis.stability import Stability, intraclass, spearman_brown, stability
+from zcproxy.analysis.supervised import Supervised, supervised
 from zcproxy.analysis.table import agreement_table
 from zcproxy.analysis.transfer import Transfer, transfer
 from zcproxy.analysis.uncertainty import Interval, bootstrap
@@ -50,6 +51,7 @@ __all__ = [
     "Pairs",
     "Redundancy",
     "Stability",
+    "Supervised",
     "Transfer",
     "agreement",
     "agreement_table",
@@ -86,6 +88,7 @@ __all__ = [
     "spearman",
     "spearman_brown",
     "stability",
+    "supervised",
     "tied",
     "top_spearman",
     "transfer",

@@ -1,10 +1,10 @@
-"""How often an architecture chooses each operation, read from its string."""
+"""Which operations an architecture chooses, and how often, read from its string."""
 
 from __future__ import annotations
 
-from zcproxy.spaces.nasbench201 import OPERATIONS, parse
+from zcproxy.spaces.nasbench201 import EDGES, OPERATIONS, parse
 
-__all__ = ["operation_counts"]
+__all__ = ["chosen_operations", "operation_counts"]
 
 
 def operation_counts(architecture: str) -> dict[str, int]:
@@ -19,3 +19,21 @@ def operation_counts(architecture: str) -> dict[str, int]:
     """
     chosen = parse(architecture.strip())
     return {f"n_{ours}": chosen.count(name) for name, ours in OPERATIONS.items()}
+
+
+def chosen_operations(architecture: str) -> dict[str, int]:
+    """1 for the operation that an edge carries, 0 for the others: `edge_0_1_skip`, ...
+
+    Thirty numbers, five for each of six edges, dead ones too.
+
+    >>> text = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    >>> [name for name, one in chosen_operations(text).items() if one][3]
+    'edge_0_3_skip'
+
+    Raises InputError for text that is no architecture of these spaces.
+    """
+    return {
+        f"edge_{source}_{target}_{ours}": int(name == carried)
+        for (source, target), carried in zip(EDGES, parse(architecture.strip()), strict=True)
+        for name, ours in OPERATIONS.items()
+    }
