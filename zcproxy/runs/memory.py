@@ -33,7 +33,7 @@ AGAIN = ("grad_sign", "vkdnw", "zico")
 """Proxies that run the network again on images of the batch, while the first graph is alive."""
 
 MORE = (5.8, 4.2, 1.0)
-"""Maps of that second graph and its gradients, as `MAPS`; measured on one network (grad_sign)."""
+"""Maps of that second graph and its gradients, as `MAPS`; for grad_sign, which needs most."""
 
 
 def needed(blueprint: Blueprint, batch_size: int, proxies: Iterable[str]) -> int:
