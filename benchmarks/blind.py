@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from zcproxy.analysis import NAMED, spearman
+from zcproxy.analysis import NAMED, agreement, spearman
 from zcproxy.proxies import DEAR
 from zcproxy.store import read_scores
 
@@ -32,7 +32,25 @@ WAYS = {
     ),
     "blind_derivatives": ("az_trainability", "epe_nas", "jacob_cov", "ntk_condition", "vkdnw"),
 }
-"""Proxies that look at a network in one way only, and not at dead parts of its string."""
+"""Proxies that look at a network in one way only, and not at dead parts of its string.
+
+The derivatives are those of the outputs, by inputs, features or weights, not those of the loss.
+"""
+
+LEFT_OUT = {
+    "counts dead parts of the string": ("flops", "params"),
+    "gradients of the loss, the fourth way": (
+        *("fisher", "grad_norm", "grad_sign", "grasp", "plain", "snip", "snr_snip", "zico"),
+    ),
+    "size and derivatives of a linearized network in one": (
+        *("logsynflow", "snr_synflow", "synflow", "synflow_bn"),
+    ),
+    "activations and size in one": ("reg_swap",),
+    "size, seen through random weights; overlooked when the rule was applied, and left out since": (
+        "l2_norm",
+    ),
+}
+"""Why the other proxies look in no way, or in several."""
 
 STABLE = 0.9
 
@@ -65,12 +83,19 @@ def members(one: pd.DataFrame, other: pd.DataFrame) -> None:
         chosen = []
         for name in candidates:
             both = pd.DataFrame({"one": one[name], "other": other[name]}).dropna()
-            stability = spearman(both["one"], both["other"])
+            found = agreement(both["one"], both["other"])
+            stability = found.spearman
             reason = "dear" if name in DEAR else "" if stability >= STABLE else "not stable"
             chosen += [] if reason else [name]
-            print(f"{way:<18} {name:<17} {stability:.3f}  n {len(both):,}  {reason}")
+            low, high = found.spearman_interval or (stability, stability)
+            print(
+                f"{way:<18} {name:<17} {stability:.3f} [{low:.3f}, {high:.3f}]"
+                f"  n {len(both):,}  {reason}"
+            )
         same = tuple(chosen) == NAMED[way].proxies
         print(f"{way}: {', '.join(chosen)}{'' if same else '  (not what NAMED has)'}\n")
+    for reason, names in LEFT_OUT.items():
+        print(f"left out: {', '.join(names)} ({reason})")
 
 
 def elsewhere() -> None:
