@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import zcproxy
 from zcproxy import protocols, spaces
 from zcproxy.blocks import BlockMaps, primary_blocks
 from zcproxy.errors import MeasureError
@@ -190,3 +191,61 @@ def test_a_block_that_is_a_function_of_keywords_is_seen() -> None:
     maps = probe_of(Outer().double()).block_maps
     assert [m.name for m in maps] == ["", "parts.0", "parts.1"]
     assert maps[0].shape == (4, 2, 6, 6)
+
+
+class Residual(nn.Module):
+    """A residual block whose layers are in a container."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class Backbone(nn.Module):
+    """A stem and residual blocks."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, 3, 3, padding=1)
+        self.blocks = nn.Sequential(*(Residual() for _ in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.blocks(self.stem(x))
+        return out
+
+
+class Flat(nn.Module):
+    """A backbone and a head, written as a module of one's own."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.backbone(x).mean((2, 3)))
+        return out
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_backbone_in_a_sequence_has_the_blocks_that_it_has_in_a_module(depth: int) -> None:
+    torch.manual_seed(0)
+    backbone, head = Backbone(depth).double(), nn.Linear(3, 3).double()
+    sequence = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+    wrapped = nn.Sequential(nn.Identity(), nn.Sequential(sequence))
+    flat = Flat(backbone, head)
+    assert list(primary_blocks(flat)) == [f"backbone.blocks.{i}" for i in range(depth)]
+    assert list(primary_blocks(sequence)) == [f"0.blocks.{i}" for i in range(depth)]
+    assert list(primary_blocks(wrapped)) == [f"1.0.0.blocks.{i}" for i in range(depth)]
+    names = ["az_expressivity", "az_progressivity", "az_trainability"]
+    expected = zcproxy.score(flat, *batch(), names)
+    for nested in (sequence, wrapped):
+        assert zcproxy.score(nested, *batch(), names) == pytest.approx(expected, rel=1e-9)
+
+
+def test_several_blocks_are_not_looked_into() -> None:
+    network = nn.Sequential(Backbone(3), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()))
+    assert list(primary_blocks(network)) == ["0", "1"]

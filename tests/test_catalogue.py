@@ -88,6 +88,16 @@ def test_a_name_without_a_file_is_an_error() -> None:
         catalogue.summary("zcproxy.proxies", "nothing")
 
 
+def test_a_file_says_whether_the_batch_matters() -> None:
+    assert not catalogue.uses_batch("zcproxy.proxies", "params")
+    assert not catalogue.uses_batch("zcproxy.proxies", "zen")
+    assert catalogue.uses_batch("zcproxy.proxies", "snip")
+    assert set(proxies.COUNTS) < set(proxies.without_batch()) < set(proxies.names())
+    assert proxies.without_batch() == sorted(proxies.without_batch())
+    with pytest.raises(ValueError, match="has no file"):
+        catalogue.uses_batch("zcproxy.proxies", "nothing")
+
+
 def test_a_new_file_is_a_new_measure(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def own(probe):\n    '''Mine.'''\n")
     (tmp_path / "__init__.py").write_text("")

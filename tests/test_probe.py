@@ -192,7 +192,7 @@ def test_what_was_made_under_inference_mode_can_be_measured() -> None:
 def test_the_order_of_the_batch_plays_no_part() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
     ).double()
     inputs, targets = torch.randn(6, 2, 4, 4).double(), torch.arange(6) % 3
     order = torch.tensor([3, 0, 5, 1, 4, 2])
@@ -422,7 +422,8 @@ def test_every_measure_takes_batch_norm_with_and_without_affine(
         inputs = torch.randn(3, 6)
     else:
         norm = nn.BatchNorm2d(4, affine=affine, track_running_stats=False)
-        network = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+        layers = [nn.Conv2d(1, 4, 3, padding=1), norm, nn.ReLU(), nn.Flatten()]
+        network = nn.Sequential(*layers, nn.Linear(100, 3))
         inputs = torch.randn(3, 1, 5, 5)
     results = measure(network, inputs, torch.arange(3), EVERYTHING)
     without = BLOCKS | CLASSES

@@ -25,9 +25,18 @@ def primary_blocks(network: nn.Module) -> dict[str, nn.Module]:
     A container is an `nn.Sequential` or `nn.ModuleList`. A plain container is a block only if all
     its members are single layers, so of stages of blocks the blocks count, not the stages. Cells
     and reduction blocks of NAS-Bench-201, residual blocks of a ResNet, inverted residuals of a
-    MobileNet are found; a plain sequence of layers has none.
+    MobileNet are found; a plain sequence of layers has none. If the only block holds
+    blocks itself, as the backbone does in a sequence of backbone, pooling and head, the blocks are
+    those inside.
     """
-    return dict(_blocks("", network))
+    found = dict(_blocks("", network))
+    while len(found) == 1:
+        ((name, block),) = found.items()
+        inside = dict(_blocks(f"{name}.", block))
+        if not inside:
+            break
+        found = inside
+    return found
 
 
 def _blocks(prefix: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

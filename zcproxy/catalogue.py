@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["load", "names", "summary"]
+__all__ = ["load", "names", "summary", "uses_batch"]
 
 
 def names(path: Iterable[str]) -> tuple[str, ...]:
@@ -22,13 +22,33 @@ def names(path: Iterable[str]) -> tuple[str, ...]:
 @cache
 def summary(package: str, name: str) -> str:
     """First sentence of a measure's docstring, read without running the file."""
+    for node in _statements(package, name):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
+    raise ValueError(f"{name}.py of {package} must define a function named {name}")
+
+
+@cache
+def uses_batch(package: str, name: str) -> bool:
+    """Whether another batch of the same shape may change a measure, read without running the file.
+
+    It may, unless the file says `USES_BATCH = False`.
+    """
+    return not any(
+        isinstance(node, ast.Assign)
+        and [t.id for t in node.targets if isinstance(t, ast.Name)] == ["USES_BATCH"]
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is False
+        for node in _statements(package, name)
+    )
+
+
+def _statements(package: str, name: str) -> list[ast.stmt]:
+    """What stands in a measure's file."""
     spec = importlib.util.find_spec(f"{package}.{name}")
     if spec is None or spec.origin is None:
         raise ValueError(f"{package} has no file {name}.py")
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-    raise ValueError(f"{spec.origin} must define a function named {name}")
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
 
 
 def load(package: str, name: str) -> tuple[Callable[..., Any], frozenset[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-__all__ = ["longest_path"]
+__all__ = ["longest_path", "reached"]
 
 
 def longest_path(output: Any, inputs: Collection[int], weights: Collection[int]) -> int:
@@ -32,6 +32,18 @@ def longest_path(output: Any, inputs: Collection[int], weights: Collection[int])
         carries = any(_is_weight(source, weights) for source in _sources(node))
         depths[node] = max(reached) + carries if reached else None
     return depths.get(output) or 0
+
+
+def reached(output: Any) -> set[Any]:
+    """All nodes that the node of an output depends on, and itself; none for None."""
+    pending = [output] if output else []
+    seen: set[Any] = set(pending)
+    while pending:
+        for node, _ in pending.pop().next_functions:
+            if node is not None and node not in seen:
+                seen.add(node)
+                pending.append(node)
+    return seen
 
 
 def _sources(node: Any) -> list[Any]:

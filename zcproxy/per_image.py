@@ -208,18 +208,23 @@ class ImageProbe(Probe):
 
     @cached_property
     def separate(self) -> bool:
-        """Whether no image has a part in another's output: the last has the same without others.
+        """Whether no image has a part in another's output.
 
-        False also for outputs that are not one row per image, and with dropout, which draws other
-        numbers for an image alone.
+        The last image must have the same output without the rest, and so must the first unless the
+        network is one of cells, which are built that way. False also for outputs that are not one
+        row per image, and with dropout, which draws other numbers for an image alone.
         """
         output = self.output
         if not output.dim() or len(output) != self.batch_size or self._layers.mixed:
             return False
-        last = self.part(slice(len(output) - 1, None), Probe, labeled=False).output.detach()
-        row = output[-1:].detach()
+        return self._alone(len(output) - 1) and (self._of_cells or self._alone(0))
+
+    def _alone(self, n: int) -> bool:
+        """Whether an image has the same output without the others."""
+        found = self.part(slice(n, n + 1), Probe, labeled=False).output.detach()
+        row = self.output[n : n + 1].detach()
         tolerance = 1e4 * torch.finfo(row.dtype).eps * max(1e-30, float(row.abs().max()))
-        return bool(torch.allclose(row, last, rtol=0, atol=tolerance, equal_nan=True))
+        return bool(torch.allclose(row, found, rtol=0, atol=tolerance, equal_nan=True))
 
     def known(self, names: Sequence[str]) -> bool:
         """Whether the gradients of parameters, image by image, follow from the layers seen."""

@@ -28,7 +28,7 @@ from zcproxy.calls import (
     tensor_of,
 )
 from zcproxy.errors import InputError, MeasureError, is_shortage, kind_of
-from zcproxy.graph import longest_path
+from zcproxy.graph import longest_path, reached
 from zcproxy.leaves import Inputs, batch_leaves, ones_like_first, parameter_leaves, places, usable
 from zcproxy.protocols import Protocol
 from zcproxy.recorder import Linearizer, Recorder
@@ -272,7 +272,8 @@ class Probe:
 
         def drawn(x: Tensor) -> Tensor:
             shape = (len(x) if examples is None else examples, *x.shape[1:])
-            return torch.randn(shape, generator=generator).to(x.device, x.dtype)
+            numbers = torch.randn(shape, generator=generator, dtype=torch.float32)
+            return numbers.to(x.device, x.dtype)
 
         args = tuple(drawn(x) for x in self._args)
         return args, {name: drawn(x) for name, x in self._kwargs.items()}
@@ -282,8 +283,10 @@ class Probe:
         batch: Batch,
         watching: AbstractContextManager[Any],
         parameters: Mapping[str, Tensor] | None = None,
+        *,
+        graph: bool = False,
     ) -> Tensor:
-        """Run the network once more on another batch, without a graph, and give its output.
+        """Run the network once more on another batch, and give its output.
 
         As in the pass for `output`, the network is left as it was, in the mode of the protocol,
         and its randomness comes from the seed.
@@ -292,19 +295,24 @@ class Probe:
             batch: positional inputs, and those by the names of `forward`; see `noise`.
             watching: what sees the network run, such as a mode of `zcproxy.feature_maps`.
             parameters: other values by parameter name; the rest are the network's own.
+            graph: with the output's graph, which also has the batch as leaves.
 
         Raises: MeasureError of kind `not_applicable` if the network cannot be computed on it;
             InputError for a lack of memory, which is none of the network's.
         """
         self._announced("again")
         changed = {**self._parameters, **(parameters or {})}
+        args, kwargs = batch
+        if graph:
+            args = tuple(_watched(x) for x in args)
+            kwargs = {name: _watched(x) for name, x in kwargs.items()}
         try:
             with (
                 training_mode(self.network, self.protocol.training),
                 undisturbed_randomness(self.seed),
                 watching,
             ):
-                return tensor_of(self._run(changed, *batch, graph=False))
+                return tensor_of(self._run(changed, args, kwargs, graph=graph))
         except InputError as error:
             if is_shortage(error):
                 raise
@@ -559,14 +567,7 @@ class Probe:
     @cached_property
     def _reached(self) -> set[Any]:
         """All nodes of the output's graph."""
-        pending = [self.output.grad_fn] if self.output.grad_fn else []
-        seen: set[Any] = set(pending)
-        while pending:
-            for node, _ in pending.pop().next_functions:
-                if node is not None and node not in seen:
-                    seen.add(node)
-                    pending.append(node)
-        return seen
+        return reached(self.output.grad_fn)
 
     @cached_property
     def _reached_leaves(self) -> set[int]:
@@ -575,3 +576,8 @@ class Probe:
     def _announced(self, name: str) -> None:
         if name not in self._passes:
             raise ValueError(f"this probe was made without '{name}' among its passes")
+
+
+def _watched(x: Tensor) -> Tensor:
+    """A leaf that shares memory, with a derivative if it may have one."""
+    return x.detach().requires_grad_(x.is_floating_point())

@@ -9,6 +9,8 @@ from torch import Tensor
 
 __all__ = ["norms", "signal_to_noise", "total"]
 
+ROUNDINGS = 100
+
 
 def total(saliency: Mapping[str, Tensor]) -> float:
     """The sum of all numbers of a saliency, in float64; 0 for an empty one."""
@@ -25,11 +27,13 @@ def norms(tensors: Mapping[str, Tensor]) -> float:
 def signal_to_noise(saliency: Mapping[str, Tensor]) -> float:
     """The sum over layers of sum / standard deviation (n - 1), in float64; 0 for no layer.
 
-    A layer of one number, or of equal ones, counts with its sum alone.
+    A layer of one number, or of equal ones, counts with its sum alone; numbers are equal whose
+    standard deviation is below 100 roundings of their mean in their type.
     """
     value = 0.0
     for scores in saliency.values():
         s = scores.double().flatten()
-        deviation = float(s.std()) if len(s) > 1 else 0.0
-        value += float(s.sum()) / (deviation if deviation else 1.0)
+        deviation, size = float(s.std()) if len(s) > 1 else 0.0, float(s.sum())
+        rounding = ROUNDINGS * torch.finfo(scores.dtype).eps * abs(size) / max(len(s), 1)
+        value += size / (1.0 if deviation <= rounding else deviation)
     return value

@@ -140,6 +140,28 @@ def test_the_networks_weights_and_width_play_no_part_but_the_seed_does() -> None
     assert regions(one, inputs, 1) != regions(one, inputs)
 
 
+def test_inputs_by_name_are_the_same_inputs() -> None:
+    network = CellNetwork(spaces.get("digits201").blueprint(CELL))
+    inputs = images_for(network)
+    targets = torch.arange(len(inputs)) % 3
+    found = zcproxy.score(network, {"images": inputs}, targets, ["linear_regions"])
+    assert found["linear_regions"] == regions(network, inputs)
+
+
+def test_the_default_type_of_the_process_plays_no_part() -> None:
+    network = CellNetwork(spaces.get("digits201").blueprint(CELL))
+    inputs = images_for(network)
+    expected = regions(network, inputs)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert regions(network, inputs) == expected
+        other = CellNetwork(network.blueprint)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for p, q in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p.double(), q, rtol=1e-6, atol=0)
+
+
 def test_failures_are_typed() -> None:
     disconnected = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|none~2|"
     cut = CellNetwork(spaces.get("digits201").blueprint(disconnected))

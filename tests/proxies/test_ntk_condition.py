@@ -84,6 +84,28 @@ def test_equal_images_are_degenerate() -> None:
     assert failure(nn.Linear(4, 3).double(), torch.ones(3, 4).double()).kind == "degenerate"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("normed", [True, False])
+def test_equal_images_are_degenerate_whatever_rounding_leaves(
+    dtype: torch.dtype, normed: bool
+) -> None:
+    """And images that are nearly equal are measured, as far as float32's gradients tell."""
+    for seed in range(4):
+        torch.manual_seed(seed)
+        layers = [nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()]
+        layers += [nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
+        kept = [m for m in layers if normed or not isinstance(m, nn.BatchNorm2d)]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)]
+        network = nn.Sequential(*kept, *head).to(dtype)
+        inputs = torch.randn(12, 3, 12, 12, dtype=dtype)
+        inputs[3] = inputs[5]
+        assert failure(network, inputs).kind == "degenerate"
+        inputs[3] += 1e-3 * torch.randn(3, 12, 12, dtype=dtype)
+        exact = slow_condition(network.double(), inputs.double())
+        assert exact > 1e4
+        assert condition(network.to(dtype), inputs) == pytest.approx(-exact, rel=1e-2)
+
+
 def test_one_image_has_no_condition() -> None:
     error = failure(nn.Linear(4, 3), torch.ones(1, 4))
     assert (error.kind, "two images" in str(error)) == ("not_applicable", True)

@@ -71,6 +71,24 @@ def test_a_network_of_cells() -> None:
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_what_is_nothing_but_rounding_is_degenerate(bias: bool) -> None:
+    """Without padding ones stay equal, and batch norm makes zeros of them."""
+    torch.manual_seed(0)
+    for padding in (0, 1):
+        convolution = nn.Conv2d(3, 8, 3, padding=padding, bias=bias)
+        pooled = nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        network = nn.Sequential(
+            convolution, nn.BatchNorm2d(8), *pooled, nn.Linear(8, 10, bias=bias)
+        )
+        if padding:
+            assert synflow_bn(network, torch.randn(4, 3, 9, 9)) > 0.1
+            continue
+        with pytest.raises(MeasureError, match="rounding") as caught:
+            synflow_bn(network, torch.randn(4, 3, 9, 9))
+        assert caught.value.kind == "degenerate"
+
+
 def test_batch_norm_of_one_number_cannot_work() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     with pytest.raises(MeasureError, match="more than 1 value") as caught:

@@ -198,3 +198,190 @@ def test_integer_inputs_are_refused() -> None:
     with pytest.raises(MeasureError, match="integers") as caught:
         zen(network, torch.zeros(4, 2, dtype=torch.int64))
     assert caught.value.kind == "not_applicable"
+
+
+class Residual(nn.Module):
+    """A small ResNet with squeeze and excitation; its pooling and what else it does are given."""
+
+    def __init__(self, pool: Any, extra: Any = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Sequential(nn.Conv2d(2, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6))
+        self.conv = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6))
+        self.gate, self.head, self.pool = nn.Linear(6, 6), nn.Linear(6, 3), pool
+        self.dead = nn.Sequential(nn.Conv2d(6, 6, 3), nn.BatchNorm2d(6))
+        self.extra = extra
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.stem(x))
+        z = self.conv(y)
+        z = z * torch.sigmoid(self.gate(z.mean((2, 3))))[:, :, None, None]
+        self.map = torch.relu(y + z)
+        out: Tensor = self.head(self.pool(self.map).flatten(1))
+        if self.extra is not None:
+            self.extra(self, x)
+        return out
+
+
+WAYS: dict[str, Any] = {
+    "mean": lambda x: x.mean((2, 3)),
+    "adaptive": nn.AdaptiveAvgPool2d(1),
+    "view": lambda x: x.view(len(x), 6, -1).mean(2),
+    "reshape": lambda x: x.reshape(len(x), 6, -1).mean(-1, keepdim=True),
+    "tokens": lambda x: x.flatten(2).transpose(1, 2).mean(1),
+    "channels last": lambda x: x.permute(0, 2, 3, 1).mean((1, 2)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_pooling_is_written(way: str) -> None:
+    """The last map is that of the definition, taken from the network itself, run as zen ran it."""
+    network = Residual(WAYS[way]).double()
+    unused = copy.deepcopy(network).train()
+    watched = Watched(network)
+    found = zen(network, torch.randn(4, 2, 6, 6).double())
+    maps, variances = [], []
+    with torch.no_grad():
+        for images, parameters in watched.runs:
+            other = copy.deepcopy(unused)
+            other.load_state_dict(parameters, strict=False)
+            seen: list[np.ndarray] = []
+            for block in (other.stem, other.conv):
+                block[1].register_forward_pre_hook(
+                    lambda _, a, s=seen: s.append(a[0].numpy().var((0, 2, 3)))
+                )
+            other(images)
+            maps.append(other.map.numpy())
+            variances.append(seen)
+    distance = np.log(np.abs(maps[0] - maps[1]).sum((1, 2, 3)).mean())
+    expected = float(distance) + sum(slow_scale(*pair) for pair in zip(*variances, strict=True))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def logged(network: Any, x: Tensor) -> None:
+    network.seen = x.mean((2, 3)).detach()
+
+
+def dropped(network: Any, x: Tensor) -> None:
+    network.dead(network.map).mean((2, 3))
+
+
+@pytest.mark.parametrize("extra", [logged, dropped])
+def test_what_the_output_does_not_depend_on_plays_no_part(extra: Any) -> None:
+    inputs = torch.randn(4, 2, 6, 6).double()
+    plain, with_more = (Residual(WAYS["mean"], more).double() for more in (None, extra))
+    assert zen(with_more, inputs) == zen(plain, inputs)
+
+
+class Tokens(nn.Module):
+    """Patches become tokens; what mixes them is given."""
+
+    def __init__(self, mixing: nn.Module) -> None:
+        super().__init__()
+        self.patches, self.mixing, self.head = nn.Conv2d(2, 8, 2, 2), mixing, nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.mixing(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+        return out
+
+
+class Attention(nn.Module):
+    """Attention written out, with (N, heads, L, D) on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, length, width = x.shape
+        q, k, v = self.all(x).view(n, length, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        mixed = torch.softmax(q @ k.transpose(-1, -2), -1) @ v
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, length, width))
+        return out
+
+
+@pytest.mark.parametrize("kind", ["encoder", "by hand", "squeezed", "dense"])
+def test_networks_that_work_on_positions_to_the_end_have_no_last_map(kind: str) -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+    network: nn.Module = Tokens(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False))
+    if kind == "by hand":
+        network = Tokens(Attention())
+    elif kind == "squeezed":  # a map is pooled before the encoder, for a gate
+        network = nn.Sequential(Gate(2), network)
+    elif kind == "dense":
+        dense = nn.Sequential(nn.Conv2d(2, 3, 3), Gate(3), nn.Conv2d(3, 3, 3))
+        network = nn.Sequential(dense, Pixels())
+    with pytest.raises(MeasureError, match="run on its positions to the end") as caught:
+        zen(network, torch.randn(4, 2, 8, 8))
+    assert caught.value.kind == "not_applicable"
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.layer(x.mean((2, 3))))[:, :, None, None]
+
+
+class Pixels(nn.Module):
+    """Class scores of the first position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unbind(3)[0].unbind(2)[0]
+
+
+def test_every_layer_is_gaussian() -> None:
+    torch.manual_seed(0)
+    layers = (
+        *(nn.ConvTranspose2d(2, 8, 2), nn.InstanceNorm2d(8, affine=True), nn.RMSNorm(9)),
+        *(nn.GroupNorm(2, 8), nn.Conv2d(8, 8, 3)),
+    )
+
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Sequential(*layers), nn.Linear(8, 3)
+            self.attention = nn.MultiheadAttention(8, 2, add_bias_kv=True, batch_first=True)
+            self.other = nn.MultiheadAttention(8, 2, kdim=4, vdim=4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.body(x)
+            tokens = y.flatten(2).mT
+            y = y + self.attention(tokens, tokens, tokens)[0].mT.reshape(y.shape)
+            out: Tensor = self.head(y.mean((2, 3)))
+            return out
+
+    network = Mixed()
+    for p in network.parameters():
+        nn.init.constant_(p, 0.37)
+    watched = Watched(network)
+    zen(network, torch.randn(4, 2, 8, 8))
+    parameters = watched.runs[0][1]
+    kinds = {
+        name: "zeros" if not p.any() else "ones" if bool((p == 1).all()) else "normal"
+        for name, p in parameters.items()
+    }
+    norms = {"body.1.weight", "body.2.weight", "body.3.weight"}
+    assert {n for n, kind in kinds.items() if kind == "ones"} == norms
+    zeros = {n for n in parameters if n.endswith(("bias", "bias_k", "bias_v"))}
+    assert {n for n, kind in kinds.items() if kind == "zeros"} == zeros
+    assert {n.split(".")[1] for n in kinds if n.startswith("other")} >= {"q_proj_weight"}
+    for name in sorted(set(kinds) - norms - zeros):
+        values = parameters[name]
+        assert float(values.mean()) == pytest.approx(0, abs=4 / values.numel() ** 0.5), name
+        assert float(values.std()) == pytest.approx(1, abs=4 / values.numel() ** 0.5), name
+
+
+def test_the_default_type_of_the_process_plays_no_part() -> None:
+    network = Residual(WAYS["mean"])
+    inputs = torch.randn(4, 2, 6, 6)
+    expected = zen(network, inputs)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert zen(network, inputs) == expected
+    finally:
+        torch.set_default_dtype(torch.float32)

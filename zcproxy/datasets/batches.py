@@ -166,7 +166,7 @@ def _noise(about: Entry, size: int, seed: int, shape: tuple[int, int, int]) -> B
 
     sides = "x".join(map(str, shape))
     generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(size, *shape, generator=generator)
+    inputs = torch.randn(size, *shape, generator=generator, dtype=torch.float32)
     targets = torch.randint(about.classes, (size,), generator=generator)
     return _batch(inputs, targets, about, f"standard normal {sides}, torch generator seed {seed}")
 

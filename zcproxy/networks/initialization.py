@@ -35,7 +35,8 @@ def initialize(network: nn.Module, seed: int) -> None:
                 bounded.append((module.bias, bound))
     generator = torch.Generator().manual_seed(seed)
     for tensor, bound in bounded:
-        tensor.copy_(torch.rand(tensor.shape, generator=generator).mul_(2).sub_(1).mul_(bound))
+        drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float32)
+        tensor.copy_(drawn.mul_(2).sub_(1).mul_(bound))
 
 
 @torch.no_grad()
@@ -55,7 +56,7 @@ def kaiming(network: nn.Module, seed: int) -> None:
     for module in network.modules():
         if isinstance(module, Convolution):
             weight = module.weight
-            drawn = torch.randn(weight.shape, generator=generator)
+            drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float32)
             weight.copy_(drawn.mul_(math.sqrt(2 / weight[0].numel())))
             if module.bias is not None:
                 module.bias.zero_()

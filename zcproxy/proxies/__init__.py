@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zcproxy import catalogue
 
-__all__ = ["COUNTS", "DEAR", "cheap", "names", "summary"]
+__all__ = ["COUNTS", "DEAR", "cheap", "names", "summary", "without_batch"]
 
 COUNTS = ("params", "flops", "live_params", "live_convs", "depth")
 """Proxies that a space counts exactly from an architecture, without a network."""
@@ -21,6 +21,11 @@ def cheap() -> list[str]:
 def names() -> list[str]:
     """Names of all proxies, sorted."""
     return list(catalogue.names(__path__))
+
+
+def without_batch() -> list[str]:
+    """Names of the proxies that see no image and no label, only the shape of images, sorted."""
+    return [name for name in names() if not catalogue.uses_batch(__name__, name)]
 
 
 def summary(name: str) -> str:

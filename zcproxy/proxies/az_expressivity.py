@@ -18,7 +18,8 @@ def az_expressivity(probe: Probe) -> float:
 
     lambda_l are the eigenvalues of the covariance of the channels, over images and positions, of
     feature map l: what enters the first primary block (on cell networks, what the stem gives) and
-    what every primary block gives out (`zcproxy.blocks.primary_blocks`). In the protocol's batch
+    what every primary block gives out (`zcproxy.blocks.primary_blocks`, which also says where they
+    are looked for in a network that wraps another one). In the protocol's batch
     and initialization: the paper's are standard normal noise and Kaiming's.
 
     Not applicable without primary blocks whose outputs are feature maps (N, C, H, W).

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zcproxy.probe import Probe
 
+USES_BATCH = False
+
 
 def depth(probe: Probe) -> float:
     """Most convolutions and linear layers on one path from input to output, 0 without a path.

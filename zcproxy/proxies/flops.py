@@ -5,6 +5,7 @@ from __future__ import annotations
 from zcproxy.probe import Probe
 
 PASSES = ("flops",)
+USES_BATCH = False
 
 
 def flops(probe: Probe) -> float:

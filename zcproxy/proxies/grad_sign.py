@@ -19,13 +19,15 @@ def grad_sign(probe: Probe) -> float:
     layers. In the type of the network; the sums of signs are exact.
 
     Images that do not touch are measured in one forward and one backward pass, others one by one.
+    Whether they do is seen by the first and the last image of the batch, which must have the same
+    outputs alone (of networks of cells, the last).
 
     Raises MeasureError: of kind `not_applicable` where a single image cannot be measured, as with
     batch norm of vectors in training mode; `disconnected`, `nonfinite`.
 
-    Source: Zhang and Jia, GradSign, ICLR 2022, arXiv:2110.08616, as in the authors' code for
-    Spearman coefficients (`grad_conflict`). Elsewhere they and others divide by the number of
-    weights, which is another measure; so did this one until its correlation on 39 networks was
+    Source: Zhang and Jia, GradSign, ICLR 2022, arXiv:2110.08616, algorithm 1, which is this sum
+    over weights, as in the authors' code (`grad_conflict`). The mean over weights, which AZ-NAS's
+    code takes, is another measure; this one took it, too, until its correlation on 39 networks was
     seen to be negative.
     """
     if not probe.connected:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from zcproxy.probe import Probe
 from zcproxy.totals import norms
 
+USES_BATCH = False
+
 
 def l2_norm(probe: Probe) -> float:
     """Sum over layers of the Euclidean norm of W.

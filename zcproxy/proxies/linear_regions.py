@@ -52,8 +52,10 @@ def _thinned(probe: Probe, blueprint: Blueprint) -> Probe:
     """A probe of the thin version of a blueprint's network, on small crops of the images."""
     generator = probe.generator("linear_regions")
     thin = replace(blueprint.live, channels=1, cells=1, in_channels=1, image=SIDE)
-    network = CellNetwork(thin, probe.seed, "kaiming")
-    crops = _crops(probe.inputs[0][0].cpu().float(), generator)
+    network = CellNetwork(thin, probe.seed, "kaiming").float()
+    positional, named = probe.inputs
+    (images,) = positional or named.values()
+    crops = _crops(images.cpu().float(), generator)
     return Probe(network, crops, None, probe.protocol, passes=PASSES, seed=probe.seed)
 
 

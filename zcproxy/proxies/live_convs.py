@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zcproxy.probe import Probe
 
+USES_BATCH = False
+
 
 def live_convs(probe: Probe) -> float:
     """Number of convolution layers on a path from input to output, one used twice once.

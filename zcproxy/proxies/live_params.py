@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zcproxy.probe import Probe
 
+USES_BATCH = False
+
 
 def live_params(probe: Probe) -> float:
     """Number of parameters on a path from input to output, the baseline every proxy must beat.

@@ -8,6 +8,8 @@ from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
 from zcproxy.totals import total
 
+USES_BATCH = False
+
 
 def logsynflow(probe: Probe) -> float:
     r"""Sum of SynFlow's saliency with the logarithm of its gradient, which tames its range.
@@ -17,6 +19,8 @@ def logsynflow(probe: Probe) -> float:
     R as in SynFlow: sum of outputs of the network with absolute parameters, normalizations as the
     protocol says, on one input of ones, in float64; no data and no labels. The gradient is never
     negative where activations do not fall; costs nothing beside `synflow`.
+
+    0 for a disconnected network, as SynFlow.
 
     Raises MeasureError: of kind `not_applicable` where a gradient is at or below -1 (an activation
     that falls), `overflow` where one exceeds 1.8e308.

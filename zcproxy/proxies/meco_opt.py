@@ -11,6 +11,8 @@ from zcproxy.proxies.meco import correlated
 
 CHANNELS = 8
 
+USES_BATCH = False
+
 
 def meco_opt(probe: Probe) -> float:
     r"""MeCo on 8 channels of every layer, drawn at random, each layer weighted by its width.

@@ -25,7 +25,8 @@ def ntk_condition(probe: Probe) -> float:
     and its eigenvalues are float64.
 
     Raises MeasureError: of kind `not_applicable` for a single image or outputs that are not one row
-    per image, `disconnected`, `degenerate` if K is singular, `nonfinite`.
+    per image, `disconnected`, `degenerate` if K is singular but for rounding (n eps of the
+    network's type between the gradients' singular values), `nonfinite`.
 
     Source: Chen et al., TE-NAS, ICLR 2021, arXiv:2102.11535, section 3.1.1, equation 3. Their code
     has 72 images on NAS-Bench-201 and 14 or 24 on DARTS, training mode, and also the weights of
@@ -39,7 +40,10 @@ def ntk_condition(probe: Probe) -> float:
     if not bool(torch.isfinite(kernel).all()):
         raise MeasureError("nonfinite", "the derivative of the output by the weights is not finite")
     values = torch.linalg.eigvalsh(kernel)
-    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(values[-1])
-    if float(values[0]) <= rounding:
-        raise MeasureError("degenerate", "the images' gradients are linearly dependent")
+    of_gradients = len(kernel) * torch.finfo(probe.output.dtype).eps  # of their singular values
+    rounding = max(of_gradients**2, len(kernel) * torch.finfo(kernel.dtype).eps)
+    if float(values[0]) <= rounding * float(values[-1]):
+        raise MeasureError(
+            "degenerate", "the images' gradients are linearly dependent, as far as rounding tells"
+        )
     return -float(values[-1] / values[0])

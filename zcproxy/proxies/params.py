@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from zcproxy.probe import Probe
 
+USES_BATCH = False
+
 
 def params(probe: Probe) -> float:
     """Number of parameters of the network, shared ones once.

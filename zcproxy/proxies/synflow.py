@@ -7,6 +7,8 @@ from zcproxy.probe import Probe
 from zcproxy.saliencies.synflow import synflow as synaptic_flow
 from zcproxy.totals import total
 
+USES_BATCH = False
+
 
 def synflow(probe: Probe) -> float:
     """Sum of SynFlow's abs(W dR/dW) over all weights, in float64.

@@ -6,6 +6,10 @@ from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
 from zcproxy.totals import total
 
+ROUNDING = 1e-9
+
+USES_BATCH = False
+
 
 def synflow_bn(probe: Probe) -> float:
     r"""Sum of abs(W dR/dW) as SynFlow's, but with batch norm and all other norms at work.
@@ -18,8 +22,11 @@ def synflow_bn(probe: Probe) -> float:
     R hardly depends on weights before a norm but through its rounding constant, and derivatives of
     either sign occur.
 
+    0 for a disconnected network, as SynFlow.
+
     Raises MeasureError: of kind `not_applicable` where batch norm in training mode has one value
-    per channel (a layer on single pixels), `overflow` above 1.8e308.
+    per channel (a layer on single pixels), `degenerate` where nothing but rounding is left (as
+    where batch norm gets ones that no padding varies), `overflow` above 1.8e308.
 
     Source: Abdelfattah et al., ICLR 2021, arXiv:2101.08134 (authors' code: the measure `synflow_bn`
     beside `synflow`).
@@ -27,4 +34,13 @@ def synflow_bn(probe: Probe) -> float:
     value = total(probe.normalized_flow)
     if value == float("inf"):
         raise MeasureError("overflow", "the synaptic flow exceeds the range of float64")
+    if 0 < value < 1 and value <= ROUNDING * _size_of_weights(probe):
+        raise MeasureError(
+            "degenerate", "norms take all of the synaptic flow away: what is left is rounding"
+        )
     return value
+
+
+def _size_of_weights(probe: Probe) -> float:
+    """The sum of the weights' sizes: about the flow where norms make features of order one."""
+    return total({weight.name: probe.weight(weight.name).abs() for weight in probe.weights})

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from zcproxy.errors import MeasureError
 from zcproxy.feature_maps import PooledMap
+from zcproxy.graph import reached
 from zcproxy.probe import Batch, Probe
 
 PASSES = ("again",)
+USES_BATCH = False
 
 ALPHA = 0.01
 IMAGES = 16
 MOMENTUM = 0.1
 AXES = "(images, channels, height, width)"
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_LAYERS = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+_NORMS = (*_BATCH_NORMS, *_INSTANCE_NORMS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_ATTENTION = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+_ATTENTION_BIASES = ("in_proj_bias", "bias_k", "bias_v")
 
 
 def zen(probe: Probe) -> float:
@@ -29,16 +38,18 @@ def zen(probe: Probe) -> float:
               + \sum_i \log \sqrt{\operatorname{mean}_c \sigma_{ic}^2}, \qquad \alpha = 0.01
 
     x and epsilon are standard normal, 16 of each in the shapes of the batch's inputs; weights of
-    convolution and linear layers are standard normal, their biases 0, norms 1 and 0: this is the
-    definition, so neither the batch's values nor the network's initialization matter. f is the
-    last map (N, C, H, W) before global pooling (`zcproxy.feature_maps.PooledMap`), and the sum
-    runs over all batch norms that run. sigma^2 is, per channel c, what batch norm i keeps as its
-    running variance from 1 after both passes, 0.81 + 0.09 v + 0.1 v' with the population variances
-    v and v' of the two batches; in evaluation mode its own. One draw of weights, by the seed; for
-    repeats, score with several seeds (more than 16 inputs do not bring these closer). In the
-    network's type.
+    convolution (also transposed), linear and attention layers are standard normal, their biases 0,
+    norms 1 and 0: this is the definition, so neither the batch's values nor the network's
+    initialization matter. f is the last map (N, C, H, W) that loses its positions, by global
+    pooling or flattening (`zcproxy.feature_maps.PooledMap`), and the sum runs over all batch norms;
+    what the output does not depend on counts in neither. sigma^2 is, per channel c, what batch
+    norm i keeps as its running variance from 1 after both passes, 0.81 + 0.09 v + 0.1 v' with the
+    population variances v and v' of the two batches; in evaluation mode its own. One draw of
+    weights, by the seed, in the order of the network's modules, then the inputs; for repeats, score
+    with several seeds (more than 16 inputs do not bring these closer). In the network's type.
 
-    Not applicable without a feature map that is pooled or flattened, or with integer inputs.
+    Not applicable without a feature map that is pooled or flattened, or if layers with weights
+    still run on positions after it, as in a transformer; with integer inputs.
 
     Raises MeasureError: of kind `not_applicable`, `disconnected` without a path from input to
     output, `degenerate` if the map does not move, `overflow` if it is not finite.
@@ -59,7 +70,12 @@ def zen(probe: Probe) -> float:
     first = _pooled(probe, x, parameters)
     second = _pooled(probe, _moved(x, probe.noise(generator, IMAGES)), parameters)
     if first.last is None or second.last is None:
-        raise _lack(probe, "not_applicable", f"no feature map {AXES} is pooled or flattened")
+        raise _lack(
+            probe,
+            "not_applicable",
+            f"no feature map {AXES} is pooled or flattened before the head: the network has none, "
+            "or layers run on its positions to the end",
+        )
     moves = (first.last - second.last).abs().flatten(1).double()
     pairs = zip(first.variances, second.variances, strict=True)
     scales = [_kept(one, other, probe.protocol.training).mean().log() / 2 for one, other in pairs]
@@ -85,10 +101,21 @@ def _kept(one: Tensor, other: Tensor, training: bool) -> Tensor:
     return 1 + MOMENTUM * ((1 - MOMENTUM) * (one.double() - 1) + other.double() - 1)
 
 
-def _pooled(probe: Probe, batch: Batch, parameters: dict[str, Tensor]) -> PooledMap:
+@dataclass(frozen=True)
+class _Features:
+    """The last map before pooling, if there is one, and what batch norms divide by."""
+
+    last: Tensor | None
+    variances: list[Tensor]
+
+
+def _pooled(probe: Probe, batch: Batch, parameters: dict[str, Tensor]) -> _Features:
+    """What a network gives for a batch, of all that its output depends on."""
     watching = PooledMap()
-    probe.again(batch, watching, parameters)
-    return watching
+    alive = probe.blueprint is not None  # such networks run nothing that the output does not need
+    output = probe.again(batch, watching, parameters, graph=not alive)
+    nodes = None if alive else reached(output.grad_fn)
+    return _Features(watching.last(nodes), watching.variances(nodes))
 
 
 def _moved(batch: Batch, noise: Batch) -> Batch:
@@ -102,18 +129,35 @@ def _gaussian(probe: Probe, generator: torch.Generator) -> dict[str, Tensor]:
     names = {id(p): name for name, p in probe.network.named_parameters()}
     found: dict[str, Tensor] = {}
     for module in probe.network.modules():
-        if not isinstance(module, (*_LAYERS, *_NORMS)):
-            continue
-        weight, bias = module.weight, module.bias
-        if weight is not None and id(weight) in names:
-            drawn = isinstance(module, _LAYERS)
-            found[names[id(weight)]] = _normal(weight, generator) if drawn else weight * 0 + 1
-        if bias is not None and id(bias) in names:
-            found[names[id(bias)]] = torch.zeros_like(bias)
+        drawn, ones, zeros = _parts(module)
+        for parameters, made in ((drawn, _normal), (ones, _ones), (zeros, _zeros)):
+            for p in parameters:
+                if p is not None and id(p) in names:
+                    found[names[id(p)]] = made(p, generator)
     return {name: value.detach() for name, value in found.items()}
+
+
+def _parts(module: nn.Module) -> tuple[list[Tensor | None], ...]:
+    """A module's own parameters that are drawn, those that are 1, and those that are 0."""
+    if isinstance(module, nn.MultiheadAttention):
+        drawn, zeros = _ATTENTION, _ATTENTION_BIASES
+        return [getattr(module, n) for n in drawn], [], [getattr(module, n) for n in zeros]
+    if isinstance(module, _LAYERS):
+        return [module.weight], [], [module.bias]
+    if isinstance(module, _NORMS):
+        return [], [module.weight], [getattr(module, "bias", None)]
+    return [], [], []
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
     """Standard normal numbers in the shape, type, device and memory layout of a tensor."""
-    values = torch.randn(like.shape, generator=generator)
+    values = torch.randn(like.shape, generator=generator, dtype=torch.float32)
     return torch.empty_like(like).copy_(values)
+
+
+def _ones(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.ones_like(like)
+
+
+def _zeros(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.zeros_like(like)
