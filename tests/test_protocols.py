@@ -32,7 +32,12 @@ DEPARTURES = {
     "aznas": {"inputs": "noise", "initialization": "kaiming"},
     "clean": {},
     "nas_bench_suite_zero": {**LETTER, "batch_size": 32, "release": "nbsz"},
-    "tanaka2020": {"attention": False, "linearized": "none", "training": False},
+    "tanaka2020": {
+        "attention": False,
+        "linearized": "none",
+        "training": False,
+        "initialization": "kaiming",
+    },
 }
 
 
@@ -52,6 +57,10 @@ def test_a_protocol_is_told_in_words() -> None:
     text = protocols.description("nas_bench_suite_zero")
     assert "32 training images; PyTorch's initialization" in text
     assert "SynFlow without batch norm; compared with its own accuracies (nbsz)" in text
+    text = protocols.description("abdelfattah2021")
+    assert "cropped and flipped, ours are not: 64 training images; PyTorch's init" in text
+    text = protocols.description("tanaka2020")
+    assert "ours is one batch of images as they are: 64 training images; Kaiming's" in text
     assert len({protocols.description(name) for name in protocols.names()}) == len(DEPARTURES)
 
 

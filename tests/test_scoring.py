@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import zcproxy
-from zcproxy import proxies, spaces
+from zcproxy import models, proxies, scoring, spaces
 from zcproxy.errors import InputError, MeasureError, ZcproxyError
-from zcproxy.scoring import Result, ScoreError, measure
+from zcproxy.networks.stacked import StackedNetwork
+from zcproxy.probe import Probe
+from zcproxy.scoring import Result, ScoreError, measure, measure_stacked
 
 EVERYTHING = proxies.names()
 
@@ -188,3 +192,167 @@ def test_a_disconnected_architecture_fails_in_the_measures_of_its_input() -> Non
     assert results["nwot"].failure == "disconnected"
     assert results["live_params"].value == 0
     assert results["synflow"].value == 0
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Proxies of a user's, by name, as if their files were there."""
+    functions: dict[str, Any] = {}
+    known = scoring._proxy
+
+    def found(name: Any) -> Any:
+        return (functions[name], frozenset()) if name in functions else known(name)
+
+    monkeypatch.setattr(scoring, "_proxy", found)
+    return functions
+
+
+def test_an_exception_of_a_proxy_is_its_own_failure(case: Any, own: dict[str, Any]) -> None:
+    batch = case.network, case.inputs, case.targets
+    own["broken"] = lambda probe: 1 / 0
+    own["forgot"] = lambda probe: float(probe.pattern_kernel[0].sum())  # without PASSES
+    results = measure(*batch, ["snip", "broken", "forgot", "plain"])
+    assert results["snip"].value == measure(*batch, ["snip"])["snip"].value
+    assert results["plain"].value is not None
+    assert (results["broken"].value, results["broken"].failure) == (None, "error")
+    assert results["broken"].message == "ZeroDivisionError: division by zero"
+    assert results["forgot"].failure == "error"
+    assert "among its passes" in str(results["forgot"].message)
+    with pytest.raises(ScoreError, match="broken: ZeroDivisionError: division by zero") as caught:
+        zcproxy.score(*batch, ["broken", "snip"])
+    assert caught.value.kind == "error"
+    assert list(caught.value.scores) == ["snip"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("the network cannot be computed"),
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate"),
+        KeyboardInterrupt(),
+        SystemExit(3),
+    ],
+)
+def test_what_is_not_of_the_proxy_is_raised(own: dict[str, Any], error: BaseException) -> None:
+    def fail(probe: Any) -> float:
+        raise error
+
+    own["fails"] = fail
+    with pytest.raises(type(error)) as caught:
+        measure(*tokens(), ["snip", "fails"])
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (3, 3.0),
+        (True, 1.0),
+        (np.float32(0.5), 0.5),
+        (np.array([[2.0]]), 2.0),
+        (torch.tensor(1.5, requires_grad=True), 1.5),
+        (torch.tensor([2]), 2.0),
+    ],
+)
+def test_a_number_of_any_kind_is_a_float(own: dict[str, Any], given: Any, expected: float) -> None:
+    own["some"] = lambda probe: given
+    found = zcproxy.score(*tokens(), ["some"])["some"]
+    assert type(found) is float and found == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, "None"),
+        ("3", "str"),
+        ([1.0], "list"),
+        (1j, "complex"),
+        pytest.param(10**400, "int", id="huge"),
+        (torch.ones(2, 3), r"Tensor of shape \(2, 3\)"),
+        (np.ones(0), r"ndarray of shape \(0,\)"),
+        (np.array("x"), r"ndarray of shape \(\)"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_what_it_was(
+    own: dict[str, Any], given: Any, told: str
+) -> None:
+    own["some"] = lambda probe: given
+    with pytest.raises(ScoreError, match=f"some: a proxy must return a float, not {told}$") as e:
+        zcproxy.score(*tokens(), ["snip", "some"])
+    assert (e.value.kind, list(e.value.scores)) == ("error", ["snip"])
+
+
+def test_a_value_of_nan_is_a_failure_as_before(own: dict[str, Any]) -> None:
+    own["some"] = lambda probe: torch.tensor(math.nan)
+    found = measure(*tokens(), ["some"])["some"]
+    assert (found.value, found.failure, found.message) == (None, "nonfinite", "the value is nan")
+
+
+def test_no_graph_is_kept_by_a_value_or_a_failure(case: Any, own: dict[str, Any]) -> None:
+    kept: list[Any] = []
+
+    def tensor(probe: Any) -> Any:
+        kept.append(weakref.ref(probe))
+        return probe.loss
+
+    def broken(probe: Any) -> Any:
+        raise ValueError(probe.loss)
+
+    own |= {"tensor": tensor, "broken": broken}
+    results = measure(case.network, case.inputs, case.targets, ["tensor", "broken"])
+    assert type(results["tensor"].value) is float
+    assert results["broken"].failure == "error"
+    assert kept[0]() is None
+
+
+def test_a_proxy_that_only_a_stack_breaks_is_measured_on_the_members(own: dict[str, Any]) -> None:
+    space = spaces.get("digits201")
+    blueprints = [space.blueprint(space.architectures()[i], 10) for i in (7, 15624)]
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randn(4, 1, 8, 8, generator=generator), torch.arange(4)
+
+    def alone(probe: Any) -> float:
+        assert type(probe) is Probe
+        return float(probe.batch_size)
+
+    own["alone"] = alone
+    results = measure_stacked(StackedNetwork(blueprints), *batch, ["snip", "alone"])
+    assert [found["alone"].value for found in results] == [4.0, 4.0]
+    assert all(list(found) == ["snip", "alone"] for found in results)
+    own["alone"] = lambda probe: 1 / 0
+    results = measure_stacked(StackedNetwork(blueprints), *batch, ["snip", "alone"])
+    assert [found["alone"].failure for found in results] == ["error"] * 2
+    assert all(found["snip"].value is not None for found in results)
+
+
+SMALL = ("lenet300", "lenet5", "conv2@4", "vgg11@4", "resnet18@4", "resnet20@4")
+CELLS = (0, 7, 10, 5000, 15624)
+
+
+def standard(name: str | int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """A cell network by its number, or a small model of the literature, with a batch."""
+    if name == "tokens":
+        return tokens()
+    if isinstance(name, int):
+        space = spaces.get("digits201")
+        network, shape = space.network(space.architectures()[name]), (4, 1, 8, 8)
+    else:
+        channels, image = (1, 28) if name.startswith("lenet") else (3, 32)
+        network = models.get(name)(10, channels, image)
+        shape = (4, channels, image, image)
+    generator = torch.Generator().manual_seed(0)
+    return network, torch.randn(shape, generator=generator), torch.arange(4)
+
+
+@pytest.mark.parametrize("name", [*CELLS, *SMALL, "tokens"])
+def test_no_proxy_of_ours_meets_an_unexpected_error(name: str | int) -> None:
+    """What a proxy does not foresee would be a failure of its own, which nobody had to look at."""
+    results = measure(*standard(name), EVERYTHING)
+    assert {n: r.message for n, r in results.items() if r.failure == "error"} == {}
+
+
+def test_cells_among_them_are_connected_and_not() -> None:
+    space = spaces.get("digits201")
+    connected = [space.blueprint(space.architectures()[i]).connected for i in CELLS]
+    assert set(connected) == {True, False}

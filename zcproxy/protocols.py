@@ -58,17 +58,21 @@ _PROTOCOLS = {
         Protocol("clean", "what is most correct on any network (ours)"),
         Protocol(
             "abdelfattah2021",
-            "to the letter as Abdelfattah et al., ICLR 2021, compute it",
+            "to the letter as Abdelfattah et al., ICLR 2021, compute it on a batch; their training "
+            "batches are randomly cropped and flipped, ours are not",
             attention=False,
             reached=False,
             linearized="batch",
         ),
         Protocol(
             "tanaka2020",
-            "as Tanaka et al., NeurIPS 2020, prune: batch norm in evaluation mode throughout",
+            "as Tanaka et al., NeurIPS 2020, prune, with batch norm in evaluation mode throughout; "
+            "they take ten times as many images as classes, cropped and flipped at random, in "
+            "batches of 256; ours is one batch of images as they are",
             attention=False,
             linearized="none",
             training=False,
+            initialization="kaiming",
         ),
         Protocol(
             "nas_bench_suite_zero",

@@ -172,20 +172,26 @@ def selection_section(table: pd.DataFrame) -> Iterator[str]:
     """How good the architectures are that a proxy picks."""
     settings = table.attrs
     share = f"{100 * settings['top']:g}"
-    columns = [f"top{share}"]
+    columns = [f"top{share}", f"top{share}_n"]
     for k in settings["ks"]:
         columns += [f"overlap@{k}", f"regret@{k}"]
     rows = [
         [
             f"`{row['proxy']}`",
-            *(decimal(row[name], 2 if name.startswith("regret") else 3) for name in columns),
+            *(
+                count(row[name])
+                if name.endswith("_n")
+                else decimal(row[name], 2 if name.startswith("regret") else 3)
+                for name in columns
+            ),
         ]
         for _, row in best_first(table).iterrows()
     ]
     yield from ("## Selection", "")
-    yield from markdown(["proxy", f"top {share} %", *columns[1:]], rows)
+    yield from markdown(["proxy", f"top {share} %", "n", *columns[2:]], rows)
     yield (
-        f"`top {share} %`: Spearman's correlation among the best {share} % by accuracy. "
+        f"`top {share} %`: Spearman's correlation among the best {share} % by accuracy of all "
+        "architectures compared; `n` of them have a value. "
         "`overlap@k`: share of the k best by accuracy that the k best by proxy contain. "
         "`regret@k`: best accuracy minus that of the best among the k best by proxy, in "
         "percentage points. Ties are broken at random; the numbers are exact expectations."

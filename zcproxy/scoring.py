@@ -8,17 +8,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zcproxy import catalogue, protocols, proxies, saliencies
-from zcproxy.errors import InputError, MeasureError, kind_of, unknown
+from zcproxy.errors import (
+    InputError,
+    MeasureError,
+    ZcproxyError,
+    is_shortage,
+    kind_of,
+    reason,
+    unknown,
+)
 from zcproxy.networks.stacked import StackedNetwork
 from zcproxy.probe import ALONE, Inputs, Loss, Probe
 from zcproxy.stacked_probe import StackedProbe
 from zcproxy.undisturbed import full_precision, gradients_enabled
 
 __all__ = ["Result", "ScoreError", "measure", "measure_stacked", "saliency", "score"]
+
+ERROR = "error"
+"""The kind of failure of a proxy that raised what it should not, or returned no number."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,11 @@ def measure(
     *,
     loss: Loss | None = None,
 ) -> dict[str, Result]:
-    """As `score`, but with a `Result` for every proxy instead of an error for any."""
+    """As `score`, but with a `Result` for every proxy instead of an error for any.
+
+    Whatever a proxy raises is its own failure, of kind `error`, and no other proxy's; but an
+    InputError, which says that the network cannot be computed, and a lack of memory are raised.
+    """
     functions, passes = _functions(proxies)
     how = protocols.get(protocol)
     with gradients_enabled(), full_precision():
@@ -110,7 +126,8 @@ def measure_stacked(
 
     Values are those of `measure` on the networks one by one, but for rounding. What one network
     lacks it lacks alone. Proxies whose passes only a network by itself can give (`probe.ALONE`, by
-    the `PASSES` of their files) are measured on the members one by one.
+    the `PASSES` of their files) are measured on the members one by one; so are those that meet an
+    unexpected error on a stack.
 
     Args:
         network: see `zcproxy.networks.stacked.StackedNetwork`; measured on its device.
@@ -130,6 +147,7 @@ def measure_stacked(
     results = _side_by_side(
         network, inputs, targets, [n for n in names if n not in single], protocol, seed
     )
+    single += [n for n in names if any(n in f and f[n].failure == ERROR for f in results)]
     for number, into in enumerate(results if single else ()):
         into |= measure(network.network(number), inputs, targets, single, protocol, seed)
     return [{name: found[name] for name in names} for found in results]
@@ -224,9 +242,29 @@ def _result(function: Any, probe: Probe) -> Result:
     value: float | None = None
     failure = message = None
     try:
-        value = function(probe)
+        value = _number(function(probe))
         if not math.isfinite(value):
             value, failure, message = None, "nonfinite", f"the value is {value}"
     except MeasureError as error:  # kept, it would keep the graph through its traceback
         failure, message = error.kind, str(error)
+    except ZcproxyError:
+        raise
+    except Exception as error:  # a proxy may be the user's code, and raise anything
+        if is_shortage(error):
+            raise
+        failure, message = ERROR, reason(error)
     return Result(value, failure, message, time.perf_counter() - start)
+
+
+def _number(given: Any) -> float:
+    """What a proxy returned as a float; MeasureError of kind `error` if it is no number."""
+    what = kind_of(given)
+    try:
+        if isinstance(given, Tensor | np.ndarray):
+            what += f" of shape {tuple(given.shape)}"
+            given = given.item() if math.prod(given.shape) == 1 else None
+        if not isinstance(given, str | bytes):
+            return float(given)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise MeasureError(ERROR, f"a proxy must return a float, not {what}")

@@ -12,6 +12,7 @@ from scipy import stats
 from zcproxy.analysis import (
     NAMED,
     Combination,
+    combination_notes,
     combine,
     log_rank,
     mean_rank,
@@ -173,6 +174,132 @@ def test_blind_joins_three_ways_and_puts_failures_last() -> None:
     assert found.idxmin() == 5
 
 
+def of_ways(frame: pd.DataFrame, ways: Sequence[Sequence[str]]) -> np.ndarray:
+    """Log ranks joined within ways, then across them, failures lowest, from the definition."""
+    n, total = len(frame), np.zeros(len(frame))
+    for way in ways:
+        joined = np.zeros(n)
+        for proxy in way:
+            column = [-math.inf if math.isnan(value) else value for value in frame[proxy]]
+            joined += np.log(rank(column) / n)
+        total += np.log(rank(joined) / n)
+    return total
+
+
+def blind_frame(rows: int = 12) -> pd.DataFrame:
+    """Made-up scores of all members of `blind`."""
+    rng = np.random.default_rng(2)
+    members = list(NAMED["blind"].members)
+    frame = pd.DataFrame(rng.normal(size=(rows, len(members))), columns=members)
+    for name in members:
+        frame[f"{name}_failure"] = pd.Series(None, index=frame.index, dtype=object)
+    return frame
+
+
+def fail(frame: pd.DataFrame, rows: Sequence[int], proxies: Sequence[str], kind: str) -> None:
+    """Put failures of a kind into a frame of scores."""
+    for proxy in proxies:
+        frame.loc[list(rows), proxy] = math.nan
+        frame.loc[list(rows), f"{proxy}_failure"] = kind
+
+
+WAYS = [NAMED[way].proxies for way in NAMED["blind"].proxies]
+SEEN = [proxy for way in WAYS[1:] for proxy in way]
+
+
+def test_members_of_combinations_in_combinations() -> None:
+    assert list(NAMED["blind"].members) == [proxy for way in WAYS for proxy in way]
+    assert all(NAMED["blind"].members.values())
+    assert NAMED["az_nas"].failures_last and NAMED["vkdnw_agg"].failures_last
+    assert not any(NAMED["vote"].members.values())
+
+
+def test_what_was_not_scored_has_no_combined_score_and_no_rank() -> None:
+    """Counts are known of every architecture: they alone do not make a score."""
+    frame = blind_frame()
+    fail(frame, [3, 7], SEEN, "not_scored")
+    fail(frame, [5], SEEN, "disconnected")
+    fail(frame, [6], ["zen"], "overflow")
+    found = with_combinations(frame, ["blind"])
+    assert found["blind"].isna().tolist() == [row in (3, 7) for row in range(12)]
+    assert found["blind_failure"].dropna().to_dict() == {3: "not_scored", 7: "not_scored"}
+    scored = frame.drop([3, 7])
+    np.testing.assert_allclose(found["blind"].drop([3, 7]), of_ways(scored, WAYS), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["crashed", "memory", "error: KeyError: 'x'"])
+def test_what_failed_for_a_reason_outside_the_network_is_not_known(kind: str) -> None:
+    frame = blind_frame()
+    fail(frame, [3], ["zen"], "overflow")
+    fail(frame, [3, 4], ["meco"], kind)
+    found = with_combinations(frame, ["blind"])
+    assert found["blind"].isna().tolist() == [row in (3, 4) for row in range(12)]
+    assert set(found["blind_failure"].dropna()) == {kind.partition(":")[0]}
+
+
+def test_blind_with_what_is_dear() -> None:
+    """The same rule: vkdnw is the one dear derivative whose ranks two seeds agree on."""
+    added = set(NAMED["blind_dear"].members) - set(NAMED["blind"].members)
+    assert added == {"vkdnw"} and "vkdnw" in NAMED["blind_derivatives_dear"].proxies
+    assert NAMED["blind_dear"].proxies[:2] == NAMED["blind"].proxies[:2]
+
+
+def test_what_a_member_does_not_apply_to_has_none_where_it_applies_to_others() -> None:
+    frame = blind_frame()
+    fail(frame, [4], ["az_expressivity", "az_trainability"], "not_applicable: no blocks: none")
+    found = with_combinations(frame, ["blind"])
+    assert found["blind"].isna().tolist() == [row == 4 for row in range(12)]
+    assert found["blind_failure"][4] == "not_applicable"
+    scored = frame.drop(4)
+    np.testing.assert_allclose(found["blind"].drop(4), of_ways(scored, WAYS), atol=1e-12)
+    fail(frame, [4], ["jacob_cov"], "not_scored")
+    assert with_combinations(frame, ["blind"])["blind_failure"][4] == "not_scored"
+
+
+def test_a_member_that_applies_to_nothing_drops_out() -> None:
+    frame = blind_frame()
+    fail(frame, range(12), [*WAYS[2], "zen"], "not_applicable")
+    fail(frame, [1], ["zen"], "disconnected")
+    found = with_combinations(frame, ["blind"])
+    assert "blind_failure" not in found
+    ways = [WAYS[0], [proxy for proxy in WAYS[1] if proxy != "zen"]]
+    np.testing.assert_allclose(found["blind"], of_ways(frame, ways), atol=1e-12)
+    notes = combination_notes(frame, ["blind", "zen", "meco+swap:vote"])
+    assert notes == [
+        "blind is without zen, az_trainability, jacob_cov: applicable to none of the architectures"
+    ]
+    fail(frame, range(12), list(NAMED["blind"].members), "not_applicable")
+    found = with_combinations(frame, ["blind"])
+    assert found["blind"].isna().all()
+    assert set(found["blind_failure"]) == {"not_applicable"}
+
+
+def test_notes_count_rows_with_the_lowest_value_of_a_member() -> None:
+    frame = blind_frame()
+    fail(frame, [2, 3], SEEN, "disconnected")
+    fail(frame, [5], ["az_trainability"], "degenerate")
+    fail(frame, [6], SEEN, "not_scored")
+    assert combination_notes(frame, ["blind"]) == [
+        "blind takes failures of a member for its lowest value: disconnected 2, degenerate 1"
+    ]
+
+
+def test_other_combinations_keep_their_failures_and_tell_them() -> None:
+    frame = blind_frame()
+    fail(frame, [2], ["zen"], "overflow")
+    found = with_combinations(frame, ["zen+meco:vote"])
+    assert found["zen+meco:vote"].isna().tolist() == [row == 2 for row in range(12)]
+    assert found["zen+meco:vote_failure"].dropna().to_dict() == {2: "overflow"}
+    assert combination_notes(frame, ["zen+meco:vote"]) == []
+
+
+def test_the_words_are_those_of_the_store() -> None:
+    from zcproxy.analysis import lacking
+    from zcproxy.store import frame
+
+    assert (lacking.FAILURE, lacking.NOT_SCORED) == (frame.FAILURE, frame.NOT_SCORED)
+
+
 def rank(column: Sequence[float]) -> np.ndarray:
     """Average ranks from 1, by counting."""
     return np.array(
@@ -188,11 +315,9 @@ def test_combinations_become_columns() -> None:
     frame.attrs = {"space": "nasbench201"}
     found = with_combinations(frame, ["nwot", "az_nas", "nwot+flops:mean-rank"])
     assert list(found.columns) == [*names, "az_nas", "nwot+flops:mean-rank"]
-    usable = frame.dropna()
-    ranks = usable[list(NAMED["az_nas"].proxies)].rank() / 8
-    expected = np.log(ranks).sum(axis=1)
-    assert found["az_nas"].isna().tolist() == [row == 2 for row in range(9)]
-    np.testing.assert_allclose(found["az_nas"].drop(2), expected, atol=1e-12)
+    lowest = frame.fillna(-math.inf)
+    expected = sum(np.log(rank(lowest[name]) / 9) for name in NAMED["az_nas"].proxies)
+    np.testing.assert_allclose(found["az_nas"], expected, atol=1e-12)
     assert found.attrs == {"space": "nasbench201"}
     with pytest.raises(InputError, match="az_expressivity"):
         with_combinations(frame[["nwot"]], ["az_nas"])

@@ -77,6 +77,23 @@ def test_fronts_are_judged_by_what_they_are(data, found):
     assert listed["true"].sum() == (chosen & front).sum()
 
 
+def test_what_a_score_knows_beyond_the_cost(data, found):
+    scores, truth, costs = data
+    known = scores["some"].notna().to_numpy()
+    x, y, z = (
+        stats.rankdata(np.asarray(side)[known])
+        for side in (scores["some"], truth, costs["pi_latency"])
+    )
+    residuals = [side - np.polyval(np.polyfit(z, side, 1), z) for side in (x, y)]
+    row = rows(found.table).loc[("pi_latency", "some")]
+    assert row["partial"] == pytest.approx(np.corrcoef(*residuals)[0, 1])
+    assert row["partial_low"] < row["partial"] < row["partial_high"]
+    assert rows(found.table).loc[("pi_latency", TRUE), "partial":"partial_high"].isna().all()
+    same = rows(found.table).loc[("tpu_latency", "size")]
+    assert pd.isna(same["partial"])  # the size is the cost
+    assert "exactly as the baseline does" in same["reason"]
+
+
 def test_ties_are_drawn_from(data, found):
     """By brute force over every choice of one architecture per tied point of the front."""
     scores, truth, costs = data

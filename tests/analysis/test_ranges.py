@@ -107,6 +107,16 @@ def test_selection_without_ties_counts(data):
     assert row["mean_low"] < row["mean"] < row["mean_high"]
 
 
+def test_a_share_is_one_of_all(data):
+    """A proxy that lacks values picks as many as the others, of those that have one."""
+    scores, truth = data
+    table = selection_table(scores, truth, ["some", "snip"], halves=0).set_index(
+        ["proxy", "selected"]
+    )
+    assert table.loc[("some", "top 10 %"), "k"] == table.loc[("snip", "top 10 %"), "k"] == 20
+    assert table.loc[("some", "top 10 %"), "n"] < N
+
+
 def test_a_constant_score_selects_by_chance(data):
     row = selection_table(*data, ["flat"], halves=0).set_index("selected").loc["10 best"]
     for what in ("overlap", "mean", "regret"):

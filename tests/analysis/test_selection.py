@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zcproxy.analysis import expected_best, overlap, regret, spearman, top_spearman
+from zcproxy.analysis.selection import best_share
 from zcproxy.errors import InputError, MeasureError
 
 
@@ -75,6 +76,17 @@ def test_the_top_is_taken_by_accuracy_and_keeps_ties_whole():
     assert top_spearman(x, y, 0.2) == spearman([1, 3, 2], [10, 9, 9])
     assert top_spearman(x, y, 0.4) == spearman([1, 3, 2, 0], [10, 9, 9, 8])
     assert top_spearman(x, y, 1.0) == spearman(x, y)
+
+
+def test_the_top_is_that_of_all_whether_they_have_a_score_or_not():
+    """Those without a score leave the top; nobody moves up from below."""
+    x = [9, 8, np.nan, 3, 2, 0, np.nan, 1, 5, 7]
+    y = [1, 2, 10, 9, 9, 8, 3, 4, 5, 6]
+    assert top_spearman(x, y, 0.4) == spearman([3, 2, 0], [9, 9, 8])
+    assert best_share(y, 0.2).nonzero()[0].tolist() == [2, 3, 4]
+    assert best_share(y, 0.01).nonzero()[0].tolist() == [2]
+    with pytest.raises(InputError, match="nan"):
+        top_spearman([1, 2], [1, np.nan])
 
 
 def test_a_top_without_order_says_so():

@@ -218,3 +218,100 @@ def test_no_resamples_no_intervals():
     assert pd.isna(row["spearman_low"])
     assert pd.isna(row["icc_high"])
     assert row["needed95"] >= 1
+
+
+def crossed(seeds, batches, n=400, single=1.0, shared=1.0):
+    """Runs of all seeds with all batches, each of which adds noise of its own, and what made them.
+
+    Two runs that share nothing correlate by 1 / (1 + 2 shared^2 + single^2).
+    """
+    rng = np.random.default_rng(3)
+    quality = rng.normal(size=n)
+    of_seed, of_batch = rng.normal(size=(seeds, n)), rng.normal(size=(batches, n))
+    grid = list(itertools.product(range(seeds), range(batches)))
+    values = [
+        quality + shared * (of_seed[s] + of_batch[b]) + single * rng.normal(size=n) for s, b in grid
+    ]
+    return values, {f"seed {j}": pair for j, pair in enumerate(grid)}
+
+
+def test_pairs_that_share_a_seed_or_a_batch_do_not_count():
+    values, made_from = crossed(3, 3)
+    found = stability(frames(values), ["snip"], "both", 50, made_from=made_from)
+    row, cells = found.table.iloc[0], list(made_from.values())
+    apart = [
+        (i, j)
+        for i, j in itertools.combinations(range(9), 2)
+        if cells[i][0] != cells[j][0] and cells[i][1] != cells[j][1]
+    ]
+    assert len(apart) == row["compared"] == 18
+    each = [stats.spearmanr(values[i], values[j]).statistic for i, j in apart]
+    assert row["spearman"] == pytest.approx(np.mean(each))
+    assert row["icc_ranks"] == pytest.approx(np.mean(each))
+    assert (row["spearman_least"], row["spearman_most"]) == pytest.approx((min(each), max(each)))
+    assert row["icc"] == pytest.approx(
+        np.mean([slow_icc([values[i].tolist(), values[j].tolist()])[0] for i, j in apart])
+    )
+    assert row["icc_low"] < row["icc"] < row["icc_high"]
+    assert row["needed95"] == needed(np.mean(each), 0.95)
+    every = stability(frames(values), ["snip"], "both", 0).table.iloc[0]
+    assert every["compared"] == 36
+    assert every["spearman"] > row["spearman"] + 0.05
+    assert every["needed95"] < row["needed95"]
+    entered = found.pairs[found.pairs["entered"] == 1]
+    assert list(zip(entered["run"], entered["other"], strict=True)) == [
+        (f"seed {i}", f"seed {j}") for i, j in apart
+    ]
+    assert len(found.pairs) == 36
+
+
+def test_averages_whose_runs_share_something_are_not_measured():
+    values, made_from = crossed(3, 3)
+    curve = stability(frames(values), ["snip"], "both", 0, made_from=made_from).curve
+    assert curve["measured"].notna().tolist() == [True] + [False] * 9
+    assert "of which no two share a seed or a batch" in curve["reason"].iloc[1]
+    values, made_from = crossed(4, 4, n=4000)
+    curve = stability(frames(values), ["snip"], "both", 0, made_from=made_from).curve
+    two = curve.iloc[1]
+    assert two["measured"] == pytest.approx(two["predicted"], abs=0.03)
+
+
+def test_runs_that_all_share_something():
+    values, made_from = crossed(1, 3)
+    with pytest.raises(InputError, match="share a seed or a batch"):
+        stability(frames(values), ["snip"], "both", 0, made_from=made_from)
+
+
+def test_averaging_is_judged_by_accuracy():
+    values = noisy(4, 80, 1.0)
+    values[1, 0] = np.nan
+    runs = frames(values)
+    rng = np.random.default_rng(0)  # the seed of `noisy`: its first draw is the quality
+    truth = pd.Series(rng.normal(size=80), index=[f"a{i}" for i in range(80)])
+    truth.iloc[-3:] = np.nan
+    row = stability(runs, ["snip"], resamples=100, accuracies=truth).table.iloc[0]
+    ranks = np.array([stats.rankdata(run[1:]) for run in values])[:, :-3]
+    accuracy = truth.to_numpy()[1:-3]
+    each = [stats.spearmanr(run, accuracy).statistic for run in ranks]
+    mean = stats.spearmanr(ranks.mean(axis=0), accuracy).statistic
+    assert row["n_accuracy"] == 76
+    assert row["single"] == pytest.approx(np.mean(each))
+    assert (row["single_least"], row["single_most"]) == pytest.approx((min(each), max(each)))
+    assert row["averaged"] == pytest.approx(mean)
+    assert row["gain"] == pytest.approx(mean - np.mean(each))
+    assert row["gain"] > 0.05
+    for name in ("single", "averaged", "gain"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    plain = stability(runs, ["snip"], resamples=0, accuracies=truth).table.iloc[0]
+    assert plain["averaged"] == row["averaged"]
+    assert pd.isna(plain["averaged_low"])
+    assert "averaged" not in stability(runs, ["snip"], resamples=0).table
+
+
+def test_no_accuracies_to_judge_averages_by():
+    truth = pd.Series(np.nan, index=[f"a{i}" for i in range(30)])
+    found = stability(frames(noisy(2, 30, 1.0)), ["snip"], resamples=5, accuracies=truth)
+    row = found.table.iloc[0]
+    assert pd.isna(row["averaged"])
+    assert "accuracies" in row["reason"]
+    assert row["spearman"] > 0

@@ -3,12 +3,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from zcproxy.analysis import (
     agreement,
     agreement_table,
     overlap,
     partial_spearman,
+    range_table,
     regret,
     spearman,
     top_spearman,
@@ -62,11 +64,38 @@ def test_every_number_is_that_of_its_function(scores, truth):
     )
     assert (row["n"], row["ties"], row["failures"]) == (53, 0, 7)
     assert row["partial"] == partial_spearman(x, y, base)
-    assert row["top20"] == top_spearman(x, y, 0.2)
+    assert row["top20"] == top_spearman(scores["good"], truth, 0.2)
+    best = truth.to_numpy() >= np.sort(truth)[-12]
+    assert row["top20_n"] == (best & scores["good"].notna().to_numpy()).sum() < 12
     for k in (5, 9):
         assert row[f"overlap@{k}"] == overlap(x, y, k)
         assert row[f"regret@{k}"] == regret(x, y, k)
     assert row["reason"] is None
+
+
+@pytest.mark.parametrize("failures", ["omit", "last", "common"])
+def test_the_top_is_of_all_architectures_compared(scores, truth, failures):
+    """Where failures count last they are in it; where they are left out, the top stays the same."""
+    scores = scores.assign(whole=np.arange(len(scores), dtype=float))
+    names = ["good", "whole"]
+    table = agreement_table(scores, truth, names, None, failures, resamples=0, top=0.25)
+    row = table.set_index("proxy").loc["good"]
+    x, y = scores["good"].to_numpy(), truth.to_numpy()
+    if failures == "last":
+        x = np.where(np.isnan(x), np.nanmin(x) - 1, x)
+    if failures == "common":
+        x, y = x[7:], y[7:]
+    entered = (y >= np.sort(y)[-round(len(y) / 4)]) & ~np.isnan(x)
+    assert row["top25"] == pytest.approx(spearmanr(x[entered], y[entered]).statistic)
+    assert row["top25_n"] == entered.sum()
+    assert table.set_index("proxy").loc["whole", "top25_n"] == round(len(y) / 4)
+
+
+def test_ranges_and_the_table_have_one_top(scores, truth):
+    table = agreement_table(scores, truth, ["good"], None, resamples=0).iloc[0]
+    row = range_table(scores, truth, ["good"], resamples=0).set_index("range").loc["top 10 %"]
+    assert table["top10"] == row["spearman"]
+    assert table["top10_n"] == row["n"]
 
 
 def test_the_baseline_has_a_row_of_its_own(scores, truth):

@@ -59,6 +59,25 @@ def test_the_matrix_is_scipys(data, found):
                     assert row["lost_low"] < row["lost"] < row["lost_high"]
 
 
+def test_a_proxy_agrees_with_itself_between_data_sets(data, found):
+    scores, truth = data
+    rows = found.between.set_index(["proxy", "scored_on", "other"])
+    assert len(rows) == 3
+    for name in ("snip", "nwot"):
+        row = rows.loc[(name, "cifar10", "cifar100")]
+        one, other = (scores[label][name] for label in OWN)
+        known = one.notna() & other.notna()
+        assert row["spearman"] == pytest.approx(stats.spearmanr(one[known], other[known]).statistic)
+        assert row["spearman_low"] < row["spearman"] < row["spearman_high"]
+        assert (row["n"], row["failures"]) == (known.sum(), N - known.sum())
+    assert pd.isna(rows.loc[("flat", "cifar10", "cifar100"), "spearman"])
+    assert "equal" in rows.loc[("flat", "cifar10", "cifar100"), "reason"]
+    one = transfer({"cifar10": scores["cifar10"]}, truth, {"cifar10": C10}, ["snip"], resamples=5)
+    assert one.between.empty
+    plain = transfer(scores, truth, OWN, ["snip"], resamples=0).between.iloc[0]
+    assert pd.isna(plain["spearman_low"]) and plain["spearman"] > 0
+
+
 def test_paired_differences_are_narrower_than_their_parts(found):
     row = found.table.set_index(["proxy", "scored_on", "accuracy"]).loc[("snip", "cifar10", C100)]
     assert row["lost_high"] - row["lost_low"] < row["spearman_high"] - row["spearman_low"]

@@ -183,7 +183,8 @@ def test_failures_are_counted_by_kind_among_what_is_asked_for(setup: Setup, tmp_
     path = tmp_path / "run.sqlite"
     whole = run(setup, [NONE, DISTINCT[0]], ["jacob_cov", "l2_norm"], path)
     assert whole.failures == {"disconnected": 1}
-    assert whole == Summary(path, 2, 2, 2, whole.seconds, {"disconnected": 1})
+    told = {"disconnected": "jacob_cov: no path leads from the input to the output"}
+    assert whole == Summary(path, 2, 2, 2, whole.seconds, {"disconnected": 1}, told)
     assert run(setup, DISTINCT[:1], ["jacob_cov", "l2_norm"], path).failures == {}
     assert run(setup, [NONE], ["l2_norm"], path).failures == {}
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from zcproxy.analysis.alignment import select_columns
+from zcproxy.analysis.lacking import FAILURE, Lacking, lacking
 from zcproxy.analysis.ranks import Floats, average_ranks, dense_codes, vector
 from zcproxy.analysis.uncertainty import Interval
 from zcproxy.errors import InputError, unknown
@@ -24,7 +25,9 @@ __all__ = [
     "NAMED",
     "RULES",
     "Combination",
+    "combination_notes",
     "combine",
+    "combined",
     "log_rank",
     "mean_rank",
     "vote",
@@ -118,8 +121,10 @@ RULES: Mapping[str, Callable[[Sequence[ArrayLike]], Floats]] = {
 class Combination:
     """Proxies and, when there are several, the rule that makes them one ranking.
 
-    `name` is what a combination of `NAMED` is called. With `failures_last` an
-    architecture where a proxy has no value has its lowest rank; otherwise it has no combined score.
+    `name` is what a combination of `NAMED` is called. With `failures_last` an architecture on
+    which a proxy fails has its lowest rank there, and only one that a proxy was not scored on, or
+    does not apply to, has no combined score (see `zcproxy.analysis.lacking`); otherwise any failure
+    leaves it without.
     """
 
     proxies: tuple[str, ...]
@@ -146,6 +151,15 @@ class Combination:
             raise InputError(f"'{text}': say how to combine, as in {names}:{next(iter(RULES))}")
         return cls(proxies, rule or None)
 
+    @property
+    def members(self) -> dict[str, bool]:
+        """The proxies, those of combinations among them instead; whether failures come last."""
+        found: dict[str, bool] = {}
+        for name in self.proxies:
+            inner = NAMED[name].members if name in NAMED else {name: self.failures_last}
+            found |= {proxy: last and found.get(proxy, True) for proxy, last in inner.items()}
+        return found
+
     def __str__(self) -> str:
         return self.name or "+".join(self.proxies) + (f":{self.rule}" if self.rule else "")
 
@@ -157,14 +171,21 @@ NAMED: Mapping[str, Combination] = {
             ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
             "log-rank",
             "az_nas",
+            failures_last=True,
         ),
         Combination(
             ("vkdnw", "jacob_cov", "az_expressivity", "az_trainability", "flops"),
             "log-rank",
             "vkdnw_agg",
+            failures_last=True,
         ),
         Combination(("synflow", "jacob_cov", "snip"), "vote", "vote"),
-        Combination(("blind_size", "blind_activations", "blind_derivatives"), "log-rank", "blind"),
+        Combination(
+            ("blind_size", "blind_activations", "blind_derivatives"),
+            "log-rank",
+            "blind",
+            failures_last=True,
+        ),
         Combination(
             ("depth", "live_convs", "live_params"), "log-rank", "blind_size", failures_last=True
         ),
@@ -177,65 +198,127 @@ NAMED: Mapping[str, Combination] = {
         Combination(
             ("az_trainability", "jacob_cov"), "log-rank", "blind_derivatives", failures_last=True
         ),
+        Combination(
+            ("az_trainability", "jacob_cov", "vkdnw"),
+            "log-rank",
+            "blind_derivatives_dear",
+            failures_last=True,
+        ),
+        Combination(
+            ("blind_size", "blind_activations", "blind_derivatives_dear"),
+            "log-rank",
+            "blind_dear",
+            failures_last=True,
+        ),
     )
 }
 """Combinations by name, published ones and ours.
 
 az_nas: AZ-NAS, Lee and Ham, CVPR 2024, arXiv:2403.19232, section 3.2; complexity is FLOPs.
 vkdnw_agg: Tybl and Neumann, CVPR 2025, arXiv:2502.04975; members as their code has them.
-vote: Abdelfattah et al., ICLR 2021, arXiv:2101.08134.
-Differs: an architecture where a member has no value has none; the codes of AZ-NAS and VKDNW give
-such a member the lowest rank.
+In both a member that fails has its lowest rank, as in the authors' codes.
+vote: Abdelfattah et al., ICLR 2021, arXiv:2101.08134; an architecture where a member has no value
+has none.
 
 blind: ours, by a rule that was written before the combination met an accuracy. A network is
 looked at in three ways: what it is made of (`blind_size`), what its units do on a batch
-(`blind_activations`), and how its outputs change with its inputs (`blind_derivatives`); these are
+(`blind_activations`), and derivatives of its outputs (`blind_derivatives`); these are
 the complexity, expressivity and trainability of AZ-NAS. Members of a way are all cheap proxies of
 this library that look only there, that see the network and not dead parts of its string, that are
 no mixture of ways (as `reg_swap` is), and whose ranks agree between two seeds of the weights by .9
-or more. Ranks are joined within a way, then the three ways, by log-rank; what has no value comes
-last. `benchmarks/blind.py` applies this, and has what spoke against a fourth way, gradients of the
-loss, on benchmarks other than NAS-Bench-201. Correlations of single proxies were known: published
-ones, and those on samples of up to 150 architectures that had been looked at to check definitions.
+or more. Ranks are joined within a way, then the three ways, by log-rank; failures come last.
+`benchmarks/blind.py` applies this, and has what spoke against a fourth way, gradients of the loss,
+on benchmarks other than NAS-Bench-201. Correlations of single proxies were known: published ones,
+and those on samples of up to 150 architectures that had been looked at to check definitions.
+blind_dear: the same rule without the condition that members are cheap, which lets `vkdnw` in
+(`ntk_condition` is not stable). Fixed when `blind` was known to have .911 on CIFAR-10, and before
+`vkdnw` was scored by the protocol `clean` on more than samples of 60.
 """
 
 
 def with_combinations(scores: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """The scores with a column for each of `names` that is a combination and not a column yet.
 
-    Ranks are taken among the rows of `scores`.
+    Beside it stands `<name>_failure`, as beside a proxy, where it has no value somewhere. Ranks are
+    taken among the rows of `scores`.
 
     Raises InputError for what is malformed, and for a proxy that is not a column.
     """
-    added: dict[str, pd.Series[float]] = {}
-    for name in names:
-        if name in scores.columns or not (name in NAMED or "+" in name or ":" in name):
-            continue
-        added[name] = combine(scores, Combination.parse(name))
+    added: dict[str, pd.Series[Any]] = {}
+    for name in absent(scores, names):
+        values, without = combined(scores, Combination.parse(name))
+        added[name] = values
+        if without.rows.any():
+            kinds = pd.array(without.kinds(scores), dtype="str")
+            added[name + FAILURE] = pd.Series(kinds, index=scores.index)
     return scores.assign(**added) if added else scores
+
+
+def combination_notes(scores: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """What must be said of combinations among `names`: members left out, and who comes last."""
+    notes = []
+    for name in absent(scores, names):
+        without = lacking(scores, Combination.parse(name).members)
+        if without.unused:
+            some = ", ".join(without.unused)
+            notes.append(f"{name} is without {some}: applicable to none of the architectures")
+        if last := without.kinds_last(scores):
+            counts = ", ".join(f"{kind} {count:,}" for kind, count in last.items())
+            notes.append(f"{name} takes failures of a member for its lowest value: {counts}")
+    return notes
+
+
+def absent(scores: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """The names that are combinations and not columns of the scores."""
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name not in scores.columns and (name in NAMED or "+" in name or ":" in name)
+    ]
 
 
 def combine(scores: pd.DataFrame, combination: Combination) -> pd.Series[float]:
     """The combined score of every row of `scores`; nan where a proxy of it has no value.
 
-    `scores` has one float column per proxy, nan for failures. Ranks are taken among the rows
-    where every proxy of the combination has a value, or among all where failures come last. One
-    proxy without a rule keeps its values. A member may be a combination of `NAMED` itself.
+    `scores` has one float column per proxy, nan for failures, and may have `<proxy>_failure`, the
+    kinds of failure, which `failures_last` asks for. Ranks are taken among the rows that have a
+    combined score. One proxy without a rule keeps its values. A member may be a combination of
+    `NAMED` itself.
 
     Raises InputError for a proxy that is not a column.
     """
-    known = with_combinations(scores, combination.proxies)
-    columns = select_columns(known, combination.proxies)
-    if combination.failures_last:
-        columns = columns.fillna(-np.inf)
-    usable = columns.notna().all(axis=1).to_numpy()
-    values = columns.to_numpy()[usable].T
-    result = np.full(len(columns), np.nan)
-    if usable.any():
-        result[usable] = (
-            values[0] if combination.rule is None else RULES[combination.rule](list(values))
-        )
-    return pd.Series(result.tolist(), index=columns.index, name=str(combination), dtype=float)
+    return combined(scores, combination)[0]
+
+
+def combined(scores: pd.DataFrame, combination: Combination) -> tuple[pd.Series[float], Lacking]:
+    """As `combine`, and what rows lack; raises as it does."""
+    without = lacking(scores, combination.members)
+    here = ~without.rows
+    result = np.full(len(scores), np.nan)
+    if here.any():
+        columns = scores[list(combination.members)].astype(np.float64)[here]
+        joined_here = joined(columns.drop(columns=list(without.unused)), combination)
+        assert joined_here is not None  # else no row were left
+        result[here] = joined_here
+    values = pd.Series(result.tolist(), index=scores.index, name=str(combination), dtype=float)
+    return values, without
+
+
+def joined(columns: pd.DataFrame, combination: Combination) -> Floats | None:
+    """The rule on the members that are columns; None if there are none."""
+    found: list[Floats] = []
+    for name in combination.proxies:
+        if name in columns.columns:
+            values = columns[name]
+            found.append(
+                (values.fillna(-np.inf) if combination.failures_last else values).to_numpy()
+            )
+        elif name in NAMED:
+            inner = joined(columns, NAMED[name])
+            found += [] if inner is None else [inner]
+    if not found:
+        return None
+    return found[0] if combination.rule is None else RULES[combination.rule](list(found))
 
 
 def ranked(columns: Sequence[ArrayLike]) -> Floats:

@@ -8,7 +8,7 @@ Architectures without a score are never chosen by that proxy but belong to the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 
 from zcproxy.analysis.alignment import align, select_columns
 from zcproxy.analysis.halves import LEAST, random_halves
-from zcproxy.analysis.matrix import Progress, Rankings, interval
-from zcproxy.analysis.pareto import (
-    expected_hypervolume,
-    front_in_order,
-    tie_starts,
-)
+from zcproxy.analysis.matrix import Progress, Rankings, interval, partial_correlation
+from zcproxy.analysis.pareto import expected_hypervolume, front_in_order, tie_starts
+from zcproxy.analysis.partial import partial_spearman
 from zcproxy.analysis.ranks import Floats, Ints
 from zcproxy.analysis.rows import framed, number, spread
 from zcproxy.analysis.selection import expected_best
@@ -78,7 +75,8 @@ def hardware(
         halves: random halves for the intervals of fronts and budgets, see `analysis.halves`.
         progress: called with rows done and all.
 
-    `table`: cost, proxy, spearman (of score and cost) with bootstrap interval, chosen (points on
+    `table`: cost, proxy, spearman (of score and cost) and partial (of score and accuracy given the
+    cost, see `analysis.partial_spearman`) with bootstrap intervals, chosen (points on
     the front of score and cost), front (points on the true one), recall (share of the true points
     that are chosen), precision (share of the chosen that are true points), hypervolume (of the
     chosen architectures' true accuracies and costs, relative to that of the true front; reference:
@@ -141,6 +139,9 @@ class Part:
     volume: float
 
 
+Made = Callable[[], tuple[Floats, Floats]]
+
+
 class Device:
     """One cost of all architectures, cheapest first, and what is found by any score."""
 
@@ -192,11 +193,14 @@ class Device:
         cells = Cells(proxy)
         cells.values["cost"] = self.cost
         found = cache(partial(self.found_front, proxy))
+        names = [f"{what}{end}" for what in ("spearman", "partial") for end in ENDS]
         if proxy == RANDOM:
-            cells.values |= dict.fromkeys([f"spearman{end}" for end in ENDS])
+            cells.values |= dict.fromkeys(names)
             failures = 0
         else:
-            cells.add([f"spearman{end}" for end in ENDS], lambda: self.correlation(proxy))
+            drawn = cache(partial(self.correlations, proxy))
+            cells.add(names[:3], lambda: self.with_cost(drawn))
+            cells.add(names[3:], lambda: self.given_cost(proxy, drawn))
             failures = int(np.isnan(self.scores(proxy)).sum())
         shares = [f"{what}{end}" for what in ("recall", "precision") for end in ENDS]
         cells.add(["chosen", *shares], lambda: found()[:7])
@@ -205,7 +209,8 @@ class Device:
         cells.values |= {"n": self.n, "without_cost": self.without, "failures": failures}
         return cells
 
-    def correlation(self, proxy: str) -> list[float | None]:
+    def correlations(self, proxy: str) -> tuple[Floats, Floats]:
+        """Spearman's matrix of score, cost and accuracy, and those of resamples."""
         self.require()
         score = self.scores(proxy)
         known = ~np.isnan(score)
@@ -213,9 +218,23 @@ class Device:
             raise MeasureError(
                 "degenerate", f"scores or costs are all equal (n = {int(known.sum()):,})"
             )
-        rankings = Rankings([score[known], self.costs[known]])
-        drawn = rankings.resampled(self.resamples, self.seed)
-        return spread(number(rankings.matrix()[0, 1]), interval(drawn[:, 0, 1]))
+        rankings = Rankings([score[known], self.costs[known], self.truth[known]])
+        return rankings.matrix(), rankings.resampled(self.resamples, self.seed)
+
+    def with_cost(self, made: Made) -> list[float | None]:
+        """Spearman of score and cost."""
+        found, drawn = made()
+        return spread(number(found[0, 1]), interval(drawn[:, 0, 1]))
+
+    def given_cost(self, proxy: str, made: Made) -> list[float | None]:
+        """Spearman of score and accuracy after the part that the cost explains is taken out."""
+        if proxy == TRUE:
+            return [None, None, None]
+        drawn = made()[1]
+        score = self.scores(proxy)
+        known = ~np.isnan(score)
+        value = partial_spearman(score[known], self.truth[known], self.costs[known])
+        return spread(value, interval(partial_correlation(drawn, 0, 2, [1])))
 
     def found_front(self, proxy: str) -> list[float | None]:
         """Chosen, then recall, precision and hypervolume, each with its interval."""

@@ -15,7 +15,7 @@ from zcproxy.analysis.halves import LEAST, random_halves
 from zcproxy.analysis.matrix import Progress, interval
 from zcproxy.analysis.ranks import Floats, Ints, average_ranks
 from zcproxy.analysis.rows import framed, spread
-from zcproxy.analysis.selection import expected_best, expected_mean, kth_largest, overlap
+from zcproxy.analysis.selection import best_share, expected_best, expected_mean, overlap, size_of
 from zcproxy.analysis.table import Cells, flat
 from zcproxy.errors import InputError, MeasureError
 
@@ -97,8 +97,7 @@ def accuracy_ranges(
     cut = accuracy_bands(truth, bands)
     found |= {f"band {b} of {bands}": cut == b for b in range(1, bands + 1)}
     for share in sorted(set(shares), reverse=True):
-        least = kth_largest(truth, size_of(share, len(truth)))
-        found[f"top {100 * share:g} %"] = truth >= least
+        found[f"top {100 * share:g} %"] = best_share(truth, share)
     return found
 
 
@@ -118,11 +117,6 @@ def coefficients(compared: Pairs, resamples: int, seed: int) -> Agreement:
     return of_pairs(compared, resamples, seed)
 
 
-def size_of(share: float, n: int) -> int:
-    """How many architectures a share of n is, at least one (half to even)."""
-    return max(1, round(share * n))
-
-
 def selection_table(
     scores: pd.DataFrame,
     accuracies: pd.Series[float] | pd.DataFrame,
@@ -135,7 +129,8 @@ def selection_table(
 ) -> pd.DataFrame:
     """What the best by proxy are worth: exact expectations, ties broken at random.
 
-    Every proxy picks among the architectures where it has a value. Columns: proxy, selected
+    Every proxy picks among the architectures where it has a value; a share is one of all that have
+    an accuracy, so that every proxy picks as many. Columns: proxy, selected
     (`top 5 %` or `10 best`), k, overlap (share of the k best by accuracy among the k best by
     proxy), mean (expected mean accuracy of the picked), regret (best accuracy minus the expected
     best among the picked), each with _low and _high; chance_overlap (k / n), chance_mean and
@@ -148,8 +143,8 @@ def selection_table(
     rows: list[Cells] = []
     for done, name in enumerate(values.columns, start=1):
         compared = pairs(values[name].to_numpy(), truth)
-        n = len(compared.scores)
-        sizes = {f"top {100 * s:g} %": size_of(s, n) for s in sorted(set(shares), reverse=True)}
+        of_all = {s: size_of(s, len(truth)) for s in sorted(set(shares), reverse=True)}
+        sizes = {f"top {100 * s:g} %": k for s, k in of_all.items()}
         sizes |= {f"{k} best": k for k in dict.fromkeys(ks)}
         drawn = half_selections(compared, sizes, halves, seed)
         for label, k in sizes.items():

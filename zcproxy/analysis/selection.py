@@ -6,30 +6,55 @@ Ties are broken at random in the definitions and averaged over exactly in the co
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from zcproxy.analysis.agreement import spearman
-from zcproxy.analysis.ranks import Floats, matched
+from zcproxy.analysis.ranks import Floats, matched, numbers, same_length, vector
 from zcproxy.errors import InputError, MeasureError
 
-__all__ = ["expected_best", "expected_mean", "overlap", "regret", "top_spearman"]
+__all__ = [
+    "best_share",
+    "expected_best",
+    "expected_mean",
+    "overlap",
+    "regret",
+    "size_of",
+    "top_spearman",
+]
+
+
+def best_share(accuracies: ArrayLike, fraction: float) -> NDArray[np.bool_]:
+    """Which architectures are the best `fraction` by accuracy, (n,) mask.
+
+    Of n the best m = `size_of(fraction, n)`, together with all that tie with the m-th.
+
+    Raises InputError for nan or a fraction outside (0, 1].
+    """
+    y = vector(accuracies, "accuracies")
+    if not 0 < fraction <= 1:
+        raise InputError(f"the top fraction must lie in (0, 1], got {fraction}")
+    if len(y) == 0:
+        return np.zeros(0, dtype=bool)
+    return np.asarray(y >= kth_largest(y, size_of(fraction, len(y))))
+
+
+def size_of(fraction: float, n: int) -> int:
+    """How many architectures a share of n is, at least one (half to even)."""
+    return max(1, round(fraction * n))
 
 
 def top_spearman(scores: ArrayLike, accuracies: ArrayLike, fraction: float = 0.1) -> float:
     """Spearman's correlation among the best `fraction` of the architectures by accuracy.
 
-    Of n architectures the best m = max(1, round(fraction * n)) are taken (half to even), together
-    with all that tie with the m-th. `scores` and `accuracies` are (n,) without nan.
+    The best are those of all n architectures (`best_share`), the same for every proxy; those of
+    them without a score (nan) are then left out. `scores` and `accuracies` are (n,).
 
-    Raises InputError for nan, unequal lengths or a fraction outside (0, 1], and
-    MeasureError('degenerate') when the scores or accuracies of the best are all equal.
+    Raises InputError for nan among the accuracies, unequal lengths or a fraction outside (0, 1],
+    and MeasureError('degenerate') when the scores or accuracies of the best are all equal.
     """
-    x, y = matched(scores, accuracies)
-    if not 0 < fraction <= 1:
-        raise InputError(f"the top fraction must lie in (0, 1], got {fraction}")
-    if len(y) == 0:
-        return spearman(x, y)
-    best = y >= kth_largest(y, max(1, round(fraction * len(y))))
+    x, y = numbers(scores, "scores"), vector(accuracies, "accuracies")
+    same_length(x, y)
+    best = best_share(y, fraction) & ~np.isnan(x)
     return spearman(x[best], y[best])
 
 

@@ -15,13 +15,18 @@ in McGraw and Wong, Psychological Methods 1 (1996), pp. 30-46. ICC(2,1) is asked
 themselves: may scores of different seeds stand in one table? A single huge score can decide it.
 ICC(3,1) is asked of their ranks, which all runs share, so that no run can shift them; without
 ties it is the mean Spearman correlation of all pairs of runs.
+
+Runs that share a seed while others share a batch agree more than they would by chance alone. Where
+it is known what every run was made from, only pairs that share nothing count: every coefficient is
+the mean over these pairs (an intraclass correlation that of two runs), and averages are compared
+whose runs, all together, share nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +34,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from zcproxy.analysis.averaging import PREDICTION, averaged_prediction
 from zcproxy.analysis.matrix import Progress, Rankings, drawn_weights, ends, interval
 from zcproxy.analysis.ranks import Floats
 from zcproxy.analysis.rows import framed, number, spread
@@ -52,6 +58,8 @@ TARGETS = (0.9, 0.95, 0.99)
 
 AVERAGED = tuple(range(1, 11))
 """Sizes of averages for which agreement is predicted."""
+
+Pair = tuple[int, int]
 
 SPLITS = 20
 """At most so many ways to split the runs into two groups are measured."""
@@ -116,18 +124,26 @@ def needed(single: float, target: float) -> int | None:
     return max(1, math.ceil(exact - 1e-9))
 
 
-def averages(ranks: Floats, size: int) -> list[tuple[Floats, Floats]]:
+def averages(
+    ranks: Floats, size: int, usable: Collection[Pair] | None = None
+) -> list[tuple[Floats, Floats]]:
     """Mean ranks over two disjoint groups of `size` of the k runs, (k, n) ranks; up to 20 ways.
 
     All unordered pairs of groups where there are at most 20, else 20 evenly spread among them.
+    With `usable`, pairs (i, j) with i < j, only groups all pairs of whose 2 `size` runs are such.
     """
     everyone = range(len(ranks))
-    ways = [
-        (one, other)
-        for one in itertools.combinations(everyone, size)
-        for other in itertools.combinations([i for i in everyone if i not in one], size)
-        if one < other
-    ]
+    apart = set(itertools.combinations(everyone, 2) if usable is None else usable)
+
+    def groups(runs: Sequence[int]) -> list[tuple[int, ...]]:
+        """Those of `size` of these runs that share nothing among themselves."""
+        made = itertools.combinations(runs, size)
+        return [one for one in made if apart.issuperset(itertools.combinations(one, 2))]
+
+    ways = []
+    for one in groups(everyone):
+        others = [j for j in everyone if all((min(i, j), max(i, j)) in apart for i in one)]
+        ways += [(one, other) for other in groups(others) if one < other]
     if len(ways) > SPLITS:
         ways = [ways[i * len(ways) // SPLITS] for i in range(SPLITS)]
     return [(ranks[list(one)].mean(axis=0), ranks[list(other)].mean(axis=0)) for one, other in ways]
@@ -140,6 +156,8 @@ def stability(
     resamples: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
+    made_from: Mapping[str, tuple[Hashable, ...]] | None = None,
+    accuracies: pd.Series[float] | None = None,
 ) -> Stability:
     """Agreement of runs, proxy by proxy, with 95 % bootstrap intervals over architectures.
 
@@ -148,41 +166,50 @@ def stability(
             failure. Compared are the architectures of all frames in which all runs have a value.
         varying: what differs between the runs, in words; becomes a column.
         progress: called with proxies done and their number.
+        made_from: by label, what a run was made from, such as (seed of the weights, seed of the
+            batch). Pairs of runs that are equal in one of these are left out of every mean; None
+            where all runs are equally far apart.
+        accuracies: indexed by architecture; with them, what averaging adds to the agreement with
+            accuracy (see `analysis.averaging`).
 
-    `table`: proxy, varying, runs (k), n, incomplete (architectures without a value in some run),
-    icc (2,1, of scores), icc_ranks (3,1, of ranks), spearman (mean over pairs of runs), each with
-    _low and _high, spearman_least and spearman_most (over pairs), and needed90, needed95, needed99
-    (how many runs' mean ranks agree so well with those of as many others, Spearman-Brown) with
-    _low and _high, reason.
-    `pairs`: proxy, varying, run, other, spearman, with interval, n, reason.
+    `table`: proxy, varying, runs (k), compared (pairs of runs in the means), n, incomplete
+    (architectures without a value in some run), icc (2,1, of scores), icc_ranks (3,1, of ranks),
+    spearman (mean over pairs of runs), each with _low and _high, spearman_least and spearman_most
+    (over pairs), and needed90, needed95, needed99 (how many runs' mean ranks agree so well with
+    those of as many others, Spearman-Brown) with _low and _high; with accuracies also single,
+    averaged and gain with _low and _high, single_least, single_most and n_accuracy; reason.
+    `pairs`: proxy, varying, run, other, spearman, with interval, n, entered (1 for a pair in the
+    means, else 0), reason.
     `curve`: proxy, varying, averaged (m), predicted, measured, each with interval, splits, n,
     reason. `measured` is the mean correlation of mean ranks over disjoint groups of m runs; it
     needs 2m runs.
 
-    Raises InputError for fewer than two runs, a proxy that a frame lacks, or no architecture in
-    common.
+    Raises InputError for fewer than two runs, a proxy that a frame lacks, no architecture in
+    common, or where every pair of runs shares something.
     """
     if len(runs) < 2:
         raise InputError("stability needs at least two runs of the same architectures")
     shared = common_architectures(runs)
+    usable = pairs_apart(list(runs), made_from)
+    truth = None if accuracies is None else np.asarray(accuracies.reindex(shared), np.float64)
     rows: list[Cells] = []
     pairs: list[Cells] = []
     curve: list[Cells] = []
     for done, name in enumerate(proxies, start=1):
         values = np.stack([run.loc[shared, name].to_numpy(dtype=float) for run in runs.values()])
-        one = OneProxy(name, varying, list(runs), values, resamples, seed)
+        one = OneProxy(name, varying, list(runs), values, usable, truth, resamples, seed)
         rows.append(one.row())
         pairs += one.pairs()
         curve += one.curve()
         if progress is not None:
             progress(done, len(proxies))
     text = ("proxy", "varying")
-    whole = ["runs", "n", "incomplete", "splits", "averaged"]
+    whole = ["runs", "compared", "n", "incomplete", "splits", "n_accuracy", "entered"]
     whole += [f"{name}{end}" for name in NEEDED for end in ("", "_low", "_high")]
     return Stability(
         framed(rows, text, whole),
         framed(pairs, (*text, "run", "other"), whole),
-        framed(curve, text, whole),
+        framed(curve, text, [*whole, "averaged"]),
     )
 
 
@@ -200,15 +227,41 @@ def common_architectures(runs: Mapping[str, pd.DataFrame]) -> pd.Index[str]:
     return shared
 
 
+def pairs_apart(
+    labels: Sequence[str], made_from: Mapping[str, tuple[Hashable, ...]] | None
+) -> list[Pair]:
+    """The pairs (i, j), i < j, of runs that have nothing in common of what they were made from."""
+    every = list(itertools.combinations(range(len(labels)), 2))
+    if made_from is None:
+        return every
+    of = [made_from[label] for label in labels]
+    apart = [(i, j) for i, j in every if all(a != b for a, b in zip(of[i], of[j], strict=True))]
+    if not apart:
+        raise InputError(f"every two of {', '.join(labels)} share a seed or a batch")
+    return apart
+
+
 class OneProxy:
-    """All numbers of one proxy, from (k, n) scores in which nan is a failure."""
+    """All numbers of one proxy, from (k, n) scores in which nan is a failure.
+
+    `usable` are the pairs of runs that count; `truth` (n,) the accuracies, where there are any.
+    """
 
     def __init__(
-        self, name: str, varying: str, labels: list[str], values: Floats, resamples: int, seed: int
+        self,
+        name: str,
+        varying: str,
+        labels: list[str],
+        values: Floats,
+        usable: list[Pair],
+        truth: Floats | None,
+        resamples: int,
+        seed: int,
     ) -> None:
-        self.name, self.varying, self.labels = name, varying, labels
+        self.name, self.varying, self.labels, self.usable = name, varying, labels, usable
         complete = ~np.isnan(values).any(axis=0)
         self.values = values[:, complete]
+        self.truth = None if truth is None else truth[complete]
         self.k, self.n = self.values.shape
         self.incomplete = int((~complete).sum())
         self.resamples, self.seed = resamples, seed
@@ -217,7 +270,8 @@ class OneProxy:
             self.rankings = Rankings(list(self.values))
             self.found = self.rankings.matrix()
             self.drawn = self.rankings.resampled(resamples, seed)
-            self.upper = np.triu_indices(self.k, 1)
+            first, second = zip(*usable, strict=True)
+            self.upper = np.array(first), np.array(second)
 
     def why_not(self) -> str | None:
         """Why this proxy has no agreement, if it has none."""
@@ -241,35 +295,55 @@ class OneProxy:
 
     def row(self) -> Cells:
         """Everything in one row."""
-        cells = self.cells(runs=self.k, n=self.n, incomplete=self.incomplete)
+        cells = self.cells(
+            runs=self.k, compared=len(self.usable), n=self.n, incomplete=self.incomplete
+        )
         cells.add(["icc", "icc_low", "icc_high"], self.icc_of_scores)
         cells.add(["icc_ranks", "icc_ranks_low", "icc_ranks_high"], self.icc_of_ranks)
         cells.add(["spearman", "spearman_low", "spearman_high"], self.mean_spearman)
         cells.add(["spearman_least", "spearman_most"], self.extremes)
         for name, target in zip(NEEDED, TARGETS, strict=True):
             cells.add([name, f"{name}_low", f"{name}_high"], partial(self.enough, target))
+        if self.truth is not None:
+            cells.add(PREDICTION, self.prediction)
+            cells.values["n_accuracy"] = int((~np.isnan(self.truth)).sum())
         return cells
+
+    def prediction(self) -> list[float | None]:
+        assert self.truth is not None
+        return averaged_prediction(self.values, self.truth, self.resamples, self.seed)
+
+    def groups(self) -> list[list[int]]:
+        """The runs of every intraclass correlation: all, or by twos where some share something."""
+        every = len(self.usable) == self.k * (self.k - 1) // 2
+        return [list(range(self.k))] if every else [list(pair) for pair in self.usable]
 
     def icc_of_scores(self) -> list[float | None]:
         self.require()
         if np.isinf(self.values).any():
             raise MeasureError("nonfinite", "some scores are infinite")
-        value = intraclass(self.values)[0]
-        rng = np.random.default_rng(self.seed)
-        drawn = [
-            attempted(self.values, drawn_weights(self.n, rng), 0) for _ in range(self.resamples)
-        ]
-        return spread(value, interval(np.array(drawn)))
-
-    def icc_of_ranks(self) -> list[float | None]:
-        self.require()
-        value = intraclass(self.ranks(np.ones(self.n)))[1]
+        value = self.mean_icc(self.values, None, 0)
         rng = np.random.default_rng(self.seed)
         drawn = []
         for _ in range(self.resamples):
             weights = drawn_weights(self.n, rng)
-            drawn.append(attempted(self.ranks(weights), weights, 1))
+            drawn.append(attempted(self.mean_icc, self.values, weights, 0))
         return spread(value, interval(np.array(drawn)))
+
+    def icc_of_ranks(self) -> list[float | None]:
+        self.require()
+        value = self.mean_icc(self.ranks(np.ones(self.n)), None, 1)
+        rng = np.random.default_rng(self.seed)
+        drawn = []
+        for _ in range(self.resamples):
+            weights = drawn_weights(self.n, rng)
+            drawn.append(attempted(self.mean_icc, self.ranks(weights), weights, 1))
+        return spread(value, interval(np.array(drawn)))
+
+    def mean_icc(self, values: Floats, weights: Floats | None, which: int) -> float:
+        """ICC(2,1) or ICC(3,1), the mean over `groups`."""
+        found = [intraclass(values[group], weights)[which] for group in self.groups()]
+        return sum(found) / len(found)
 
     def ranks(self, weights: Floats) -> Floats:
         """Centered ranks of every run, (k, n)."""
@@ -311,7 +385,7 @@ class OneProxy:
                 return [number(self.found[i, j]), number(low[i, j]), number(high[i, j])]
 
             cells.add(["spearman", "spearman_low", "spearman_high"], numbers)
-            cells.values["n"] = self.n
+            cells.values |= {"n": self.n, "entered": int((i, j) in self.usable)}
             rows.append(cells)
         return rows
 
@@ -345,16 +419,22 @@ class OneProxy:
             raise MeasureError("not_applicable", f"needs {2 * size} runs to be measured")
         if size == 1:
             return [*self.mean_spearman(), len(self.upper[0])]
-        pairs = averages(self.ranks(np.ones(self.n)), size)
+        pairs = averages(self.ranks(np.ones(self.n)), size, self.usable)
+        if not pairs:
+            raise MeasureError(
+                "not_applicable", f"needs {2 * size} runs of which no two share a seed or a batch"
+            )
         compared = [Rankings(pair) for pair in pairs]
         value = float(np.mean([one.matrix()[0, 1] for one in compared]))
         drawn = [one.resampled(self.resamples, self.seed)[:, 0, 1] for one in compared]
         return [*spread(number(value), interval(np.mean(drawn, axis=0))), len(pairs)]
 
 
-def attempted(values: Floats, weights: Floats, which: int) -> float:
+def attempted(
+    compute: Callable[[Floats, Floats, int], float], values: Floats, weights: Floats, which: int
+) -> float:
     """ICC(2,1) or ICC(3,1) of a resample; nan where it has none."""
     try:
-        return intraclass(values, weights)[which]
+        return compute(values, weights, which)
     except MeasureError:
         return math.nan

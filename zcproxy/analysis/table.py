@@ -15,7 +15,7 @@ from zcproxy.analysis.alignment import align, score_columns, select_columns
 from zcproxy.analysis.failures import Pairs, complete, pairs, policy
 from zcproxy.analysis.partial import partial_spearman
 from zcproxy.analysis.ranks import Floats, tied
-from zcproxy.analysis.selection import overlap, regret, top_spearman
+from zcproxy.analysis.selection import best_share, overlap, regret, top_spearman
 from zcproxy.errors import MeasureError
 
 __all__ = ["agreement_table", "missing_in_words"]
@@ -57,11 +57,13 @@ def agreement_table(
     `progress(done, total)` is called after every row.
 
     Columns: proxy; spearman, spearman_low, spearman_high; kendall, kendall_low, kendall_high (95 %
-    bootstrap intervals); n, ties, failures; partial (Spearman given the baseline); top10 (for top
-    = 0.1); overlap@k, regret@k for every k; reason. A number that does not exist is <NA>, never
-    nan, and `reason` says why (that of the baseline given itself needs none). `attrs` hold
-    `accuracy`, `architectures` (how many have scores and accuracy), the settings, and `missing`:
-    every reason once, as a dict of `proxies`, `columns` and `reason`.
+    bootstrap intervals); n, ties, failures; partial (Spearman given the baseline); top10 (for top =
+    0.1: among the best tenth by accuracy of all architectures compared, whether a proxy has a value
+    there or not) and top10_n (how many of those have one); overlap@k, regret@k for every k; reason.
+    A number that does not exist is <NA>, never nan, and `reason` says why (that of the baseline
+    given itself needs none). `attrs` hold `accuracy`, `architectures` (how many have scores and
+    accuracy), the settings, and `missing`: every reason once, as a dict of `proxies`, `columns` and
+    `reason`.
 
     Raises InputError for an unknown proxy or policy, repeated architectures, or none in common.
     """
@@ -150,7 +152,11 @@ def row(name: str, values: pd.DataFrame, truth: pd.Series[float], settings: Sett
         given = values[settings.baseline].to_numpy()[compared.kept]
         own = settings.baseline == name
         cells.add(["partial"], lambda: [None if own else partial_given(x, y, given)])
-    cells.add([f"top{100 * settings.top:g}"], lambda: [top_spearman(x, y, settings.top)])
+    label = f"top{100 * settings.top:g}"
+    of_all = among(values[name].to_numpy(), truth, compared, settings.failures)
+    cells.add([label], lambda: [top_spearman(*of_all, settings.top)])
+    best = best_share(of_all[1], settings.top)
+    cells.values[f"{label}_n"] = int((best & ~np.isnan(of_all[0])).sum())
     for k in settings.ks:
         cells.add([f"overlap@{k}"], partial(lambda k: [overlap(x, y, k)], k))
         cells.add([f"regret@{k}"], partial(lambda k: [regret(x, y, k)], k))
@@ -163,6 +169,16 @@ def compare(values: pd.DataFrame, name: str, truth: pd.Series[float], failures: 
     if failures == "common":
         truth = truth.where(complete(values))
     return replace(pairs(values[name].to_numpy(), truth.to_numpy(), failures), failures=failed)
+
+
+def among(
+    scores: Floats, truth: pd.Series[float], compared: Pairs, failures: str
+) -> tuple[Floats, Floats]:
+    """Scores and accuracies of all architectures compared, nan for a failure that is left out."""
+    if failures != "omit":
+        return compared.scores, compared.accuracies
+    known = truth.notna().to_numpy()
+    return scores[known], np.asarray(truth[known], dtype=np.float64)
 
 
 def flat(found: Agreement) -> list[float | None]:
@@ -181,4 +197,5 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as nullable columns, so that a missing one is <NA>."""
     numbers = {name: "Float64" for name in table.columns if name not in ("proxy", "reason")}
     reasons = pd.Series(table["reason"].tolist(), dtype=object)
-    return table.astype(numbers | dict.fromkeys(COUNTS, "Int64")).assign(reason=reasons)
+    counts = [*COUNTS, *(name for name in table.columns if str(name).endswith("_n"))]
+    return table.astype(numbers | dict.fromkeys(counts, "Int64")).assign(reason=reasons)

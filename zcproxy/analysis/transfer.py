@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from zcproxy.analysis.agreement import spearman
 from zcproxy.analysis.alignment import select_columns
 from zcproxy.analysis.matrix import Progress, Rankings, ends, interval
 from zcproxy.analysis.ranks import Floats
@@ -21,10 +23,15 @@ __all__ = ["Transfer", "transfer"]
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What `transfer` finds: per proxy, data set and accuracy; and how accuracies agree."""
+    """What `transfer` finds: per proxy, data set and accuracy; and how accuracies agree.
+
+    `between` says how a proxy's scores agree with its own on another data set; without rows where
+    there is only one data set.
+    """
 
     table: pd.DataFrame
     ceilings: pd.DataFrame
+    between: pd.DataFrame
 
 
 def transfer(
@@ -46,11 +53,13 @@ def transfer(
         progress: called with resamples done and all.
 
     Compared are architectures with all of these accuracies; a proxy on those with a value.
-    `table`: proxy, scored_on, accuracy, spearman with interval, lost (Spearman with the frame's
-    own accuracy minus this one, paired in every resample) with interval, ceiling (Spearman of the
-    own accuracy itself with this one: what the accuracy on that data set would reach), n, failures,
-    reason. `ceilings`: accuracy, other, spearman with interval, n, reason, over the architectures
-    that any frame scores.
+    `table`: proxy, scored_on, accuracy, spearman with interval, lost (Spearman with the frame's own
+    accuracy minus this one, paired in every resample) with interval, ceiling (Spearman of the own
+    accuracy itself with this one: what the accuracy on that data set would reach; no bound, for a
+    score may carry over better), n, failures, reason. `ceilings`: accuracy, other, spearman with
+    interval, n, reason, over the architectures that any frame scores. `between`: proxy, scored_on,
+    other, spearman of its scores on both with interval, n (with a value on both), failures (without
+    one on either), reason, over the architectures of both frames, with and without accuracies.
 
     Raises InputError for an unknown proxy or column, or no architecture in common.
     """
@@ -59,7 +68,8 @@ def transfer(
         if name not in columns:
             raise InputError(f"the accuracy {name} of {label} is not among {', '.join(columns)}")
     truth = accuracies.dropna().astype(np.float64)
-    total = (len(scores) + 1) * resamples
+    pairs = list(itertools.combinations(scores, 2))
+    total = (len(scores) + 1 + len(pairs)) * resamples
     done = 0
 
     def step(i: int, _: int) -> None:
@@ -79,8 +89,47 @@ def transfer(
         done, shared = place * resamples, both[label]
         values, here = select_columns(frame.loc[shared], proxies), truth.loc[shared]
         rows += scored_on(label, values, here, own[label], resamples, seed, step)
-    text = ("proxy", "scored_on", "accuracy")
-    return Transfer(framed(rows, text, ("n", "failures")), ceilings)
+    again: list[Cells] = []
+    for place, (one, other) in enumerate(pairs, start=len(scores) + 1):
+        done = place * resamples
+        again += with_itself(one, other, scores, proxies, resamples, seed)
+        step(resamples, resamples)
+    text, whole = ("proxy", "scored_on", "accuracy"), ("n", "failures")
+    between = framed(again, ("proxy", "scored_on", "other"), whole)
+    return Transfer(framed(rows, text, whole), ceilings, between)
+
+
+def with_itself(
+    one: str,
+    other: str,
+    scores: Mapping[str, pd.DataFrame],
+    proxies: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> list[Cells]:
+    """Every proxy's agreement with itself between two data sets."""
+    shared = scores[one].index.intersection(scores[other].index, sort=False)
+    left, right = (select_columns(scores[label].loc[shared], proxies) for label in (one, other))
+    rows = []
+    for name in left.columns:
+        both = np.stack([left[name].to_numpy(float), right[name].to_numpy(float)])
+        known = ~np.isnan(both).any(axis=0)
+        cells = Cells(str(name))
+        cells.values |= {"scored_on": one, "other": other}
+        cells.add(
+            ["spearman", "spearman_low", "spearman_high"],
+            partial(repeated, both[:, known], resamples, seed),
+        )
+        cells.values |= {"n": int(known.sum()), "failures": int((~known).sum())}
+        rows.append(cells)
+    return rows
+
+
+def repeated(both: Floats, resamples: int, seed: int) -> list[float | None]:
+    """Spearman of two runs (2, n) of one proxy with its interval."""
+    value = spearman(both[0], both[1])
+    drawn = Rankings(list(both)).resampled(resamples, seed)
+    return spread(value, interval(drawn[:, 0, 1]))
 
 
 def own_agreement(truth: pd.DataFrame, resamples: int, seed: int, step: Progress) -> pd.DataFrame:

@@ -51,7 +51,8 @@ class Summary:
     """What a run did: its store, counts of what was asked for, and failed rows by kind.
 
     `scored` networks were scored by this run, the others of `networks` were in the store already;
-    `failures` counts rows (network x proxy) of all networks and proxies asked for.
+    `failures` counts rows (network x proxy) of all networks and proxies asked for; `examples` has
+    the proxy and the message of one row of every kind.
     """
 
     store: Path
@@ -60,6 +61,7 @@ class Summary:
     scored: int
     seconds: float
     failures: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -127,9 +129,18 @@ def run(
             for item, rows in results:
                 opened.add(rows, software)
                 tracker.finished(item, rows)
-        failed = Counter(str(row.failure) for row in _failed_rows(opened, keys, measured))
-    seconds = time.monotonic() - begun
-    return Summary(Path(store), len(chosen), len(keys), len(items), seconds, dict(failed))
+        failed = _failed_rows(opened, keys, measured)
+    counts = Counter(str(row.failure) for row in failed)
+    examples = {str(row.failure): f"{row.proxy}: {row.message}" for row in reversed(failed)}
+    return Summary(
+        store=Path(store),
+        architectures=len(chosen),
+        networks=len(keys),
+        scored=len(items),
+        seconds=time.monotonic() - begun,
+        failures=dict(counts),
+        examples={kind: examples[kind] for kind in counts},
+    )
 
 
 def _pool(setup: Setup, workers: int | None, ray: str | None) -> Workers:

@@ -11,9 +11,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError, StoreError
 from zcproxy.store.database import Row, Store
 
@@ -137,6 +139,32 @@ def check_output(path: Path) -> None:
         raise StoreError(f"{path} is a folder; give the name of a file")
     with _replaced(path) as partial:
         partial.touch()
+
+
+def check_replaced(path: Path, configuration: Configuration) -> None:
+    """Raise StoreError where a file that `write_scores` would replace is not of the same run.
+
+    As with a store, scores of another configuration are not overwritten, nor is a file that does
+    not tell which it holds; an empty file is.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return
+    advice = "choose another file with --out, or remove it first"
+    try:
+        frame = read_scores(path)
+        named = {field.name for field in fields(Configuration)}
+        told = {name: value for name, value in frame.attrs.items() if name in named}
+        stored = Configuration.from_dict(told)
+    except (DataError, StoreError) as error:
+        raise StoreError(
+            f"{path} is there and no table of this run (zcproxy score did not write it, or not the "
+            f"whole of it); {advice}"
+        ) from error
+    if differences := configuration.differences(stored):
+        raise StoreError(
+            f"{path} holds scores of another configuration (wanted {'; '.join(differences)}); "
+            f"{advice}"
+        )
 
 
 @contextmanager
