@@ -72,11 +72,12 @@ def test_a_table_on_the_screen(folder, table):
     assert any("not scored" in line and "cifar100" in line for line in lines)
     assert any(line.startswith("reproduced: ours is at most .03") for line in lines)
     assert any(line.startswith("source: Abdelfattah et al.") for line in lines)
-    commands = [line.partition(": ")[2] for line in lines if line.startswith("not scored, made by")]
+    assert snip.split()[3:7] == ["–", ".596", "–", "–"]  # of 200 there is no comparison
+    commands = [line.partition(": ")[2] for line in lines if line.startswith("still to score")]
     assert commands == [
         f"zcproxy score --space nasbench201 --dataset {dataset} --protocol abdelfattah2021 "
         f"--proxies {','.join(MEASURED)}"
-        for dataset in ("cifar100", "imagenet16-120-standin")
+        for dataset in ("cifar10", "cifar100", "imagenet16-120-standin")
     ]
 
 
@@ -121,9 +122,71 @@ def test_files_are_written(folder, table):
     frame = pd.read_csv(folder / "out.csv")
     assert len(frame) == 24
     row = frame[(frame["dataset"] == "cifar10") & (frame["proxy"] == "snip")].iloc[0]
-    assert row["difference"] == pytest.approx(row["ours"] - 0.596)
+    assert pd.isna(row["ours"])
     assert (row["n"], row["of"]) == (200, 15_625)
+    assert row["files"] == "scores.csv"
     assert row["source"].startswith("Abdelfattah")
+
+
+def test_numbers_of_whole_runs_are_compared_and_say_their_file(folder, whole_table):
+    full = scores(folder / "full.parquet", n=len(ALL))
+    small = scores(folder / "small.parquet", n=200, protocol="abdelfattah2021", seed=3)
+    given = ["--scores", small, "--scores", full, "--accuracies", whole_table]
+    words = ["abdelfattah2021", *map(str, given), "--json", "--resamples", "0"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    cells = json.loads(result.stdout)["cells"]
+    snip = next(c for c in cells if (c["dataset"], c["proxy"]) == ("cifar10", "snip"))
+    assert (snip["n"], snip["files"], snip["verdict"]) == (15_625, "full.parquet", "differs")
+    assert snip["difference"] == pytest.approx(abs(snip["ours"]) - 0.596)
+    assert (snip["low"], snip["high"]) == (None, None)
+
+
+@pytest.fixture
+def whole_table(folder):
+    rng = np.random.default_rng(0)
+    path = folder / "whole.csv"
+    columns = {name: rng.uniform(10, 90, size=len(ALL)) for name in COLUMNS}
+    pd.DataFrame({"arch_str": ALL, **columns}).to_csv(path, index=False)
+    return path
+
+
+def test_an_interrupted_run_is_resumed(folder, table, monkeypatch):
+    """What is scored in part is scored first, and told while it is not done."""
+    module = importlib.import_module("zcproxy.cli.reproduce")
+    part = scores(folder / "part.csv", n=3, protocol="abdelfattah2021")
+    asked = []
+
+    def stopped(need, workers):
+        asked.append(need)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "score_missing", stopped)
+    arguments = ["abdelfattah2021", "--scores", str(part), "--accuracies", str(table)]
+    CliRunner().invoke(app, [*arguments, "--run"])
+    assert [(need.dataset, need.proxies) for need in asked] == [("cifar10", MEASURED)]
+    told = run(*arguments).stdout
+    assert "only 3 of 15,625 are scored" in told
+    assert f"still to score: {asked[0].command}\n" in told
+
+
+def test_files_name_no_place_of_this_machine(folder, table, monkeypatch):
+    given = scores(folder / "scores.csv")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    out = folder / "out.md"
+    typed = ["zcproxy", "reproduce", "abdelfattah2021", "--scores", str(given), f"--out={out}"]
+    monkeypatch.setattr("sys.argv", typed)
+    arguments = ["abdelfattah2021", "--scores", given, "--accuracies", table, "--out", out]
+    run(*arguments)
+    text = out.read_text()
+    written = "Written by `zcproxy reproduce abdelfattah2021 --scores scores.csv --out=out.md`."
+    assert written in text
+    assert "our scores: scores.csv: protocol clean" in text
+    monkeypatch.chdir(elsewhere)
+    run(*arguments)
+    assert written in out.read_text()  # of other folders the names alone
+    assert str(folder) not in out.read_text()
 
 
 def test_missing_scores_are_made_and_then_kept(folder, table, monkeypatch):
@@ -152,6 +215,13 @@ def test_wrong_use(folder, table):
         run("sota2026", "--accuracies", table)
     with pytest.raises(InputError, match="ends in neither .md nor .csv"):
         run("sota2025", "--accuracies", table, "--out", "table.txt")
+    for place, message in (
+        ("nowhere/table.md", "there is no folder nowhere to write table.md into"),
+        ("folder.md", "folder.md is a folder"),
+    ):
+        (folder / "folder.md").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match=message):
+            run("sota2025", "--out", place)  # before the table that lacks is missed
     with pytest.raises(DataError, match="no table 'nasbench201' found"):
         run("sota2025")
     bare = folder / "bare.csv"

@@ -51,12 +51,95 @@ def test_spearman_is_that_of_all_architectures() -> None:
     assert cell.verdict == "differs"
 
 
-def test_absolute_values_where_they_print_those() -> None:
+def test_a_negative_sign_is_shown_and_told_where_they_print_absolute_values() -> None:
     frame = scores()
+    right = compared(SNIP, frame)
     frame["snip"] = -frame["snip"]
     cell = compared(SNIP, frame)
-    assert cell.ours == -spearman(frame["snip"], TRUTH["cifar10-valid_test_200"]) > 0
+    assert cell.ours == -right.ours < 0
     assert cell.low < cell.ours < cell.high
+    assert cell.difference == right.difference
+    assert cell.verdict == "differs"
+    assert any("ours is negative" in remark for remark in cell.remarks)
+    assert not any("negative" in remark for remark in right.remarks)
+    near = dataclasses.replace(SNIP, value=right.ours + 0.02)
+    assert compared(near, frame).verdict == "reproduced but for the sign"
+    signed = dataclasses.replace(near, absolute=False)
+    assert compared(signed, frame).verdict == "differs"
+    assert not compared(signed, frame).opposite
+
+
+def test_the_interval_of_a_negative_value_is_turned_with_it() -> None:
+    row = dataclasses.replace(SNIP, value=0.69)
+    assert Cell(row, -0.6, -0.7, -0.5, 9, 9).verdict == "reproduced but for the sign"
+    assert Cell(dataclasses.replace(row, value=0.71), -0.6, -0.7, -0.5, 9, 9).differs
+
+
+def test_another_batch_size_stands_in_the_verdict() -> None:
+    usual = compared(SNIP, scores())
+    near = dataclasses.replace(SNIP, value=usual.ours)
+    assert compared(near, scores()).verdict == "reproduced"
+    small = compared(near, scores(batch_size=8))
+    assert small.verdict == "reproduced at another batch size"
+    assert small.remarks[0] == "ours: 8 images of cifar10; theirs: 64"
+    assert compared(SNIP, scores(batch_size=8)).verdict == "differs at another batch size"
+    without = dataclasses.replace(near, proxy="synflow", value=0.0, absolute=False)
+    assert compared(without, scores(batch_size=8)).verdict == "reproduced"
+    theirs = dataclasses.replace(near, protocols=("nas_bench_suite_zero", "clean"))
+    assert compared(theirs, scores()).remarks[0] == "ours: 64 images of cifar10; theirs: 32"
+    assert compared(theirs, scores(batch_size=32)).verdict == "reproduced"
+    stated = dataclasses.replace(theirs, images=64)
+    assert compared(stated, scores()).verdict == "reproduced"
+    noise = dataclasses.replace(near, protocols=("aznas",))
+    found = compared(noise, scores(batch_size=8, protocol="aznas"))
+    assert found.remarks[0] == "ours: 8 noise inputs in the shape of cifar10; theirs: 64"
+
+
+def test_a_guess_is_told_and_where_it_differs_ours_with_other_accuracies() -> None:
+    others = ("cifar10_valid_200", "cifar10_test_200")
+    row = dataclasses.replace(SNIP, others=others, note="which accuracy is a guess", absolute=False)
+    frame = scores()
+    truth = TRUTH.assign(cifar10_valid_200=-TRUTH["cifar10-valid_test_200"])
+    (cell,) = cells([row], joined([("s.csv", frame)]), truth, None, resamples=20)
+    assert cell.elsewhere == (("cifar10_valid_200", -cell.ours),)
+    assert cell.verdict == "differs"
+    assert cell.remarks == [
+        "which accuracy is a guess",
+        f"ours is {text.compact(f'{-cell.ours:.3f}')} with cifar10_valid_200 (zcproxy correlate "
+        "s.csv --proxies snip --subset all --failures omit --accuracy COLUMN)",
+    ]
+    near = dataclasses.replace(row, value=cell.ours)
+    (cell,) = cells([near], joined([("s.csv", frame)]), truth, None, resamples=20)
+    assert (cell.verdict, cell.elsewhere) == ("reproduced", ())
+    assert cell.remarks == ["which accuracy is a guess"]
+
+
+def test_the_best_tenth_is_that_of_all_by_accuracy_with_its_ties() -> None:
+    rough = TRUTH.assign(**{"cifar10-valid_test_200": TRUTH["cifar10-valid_test_200"].round(2)})
+    row = dataclasses.replace(SNIP, statistic="top", absolute=False)
+    frame = scores()
+    accuracy = rough["cifar10-valid_test_200"]
+    best = accuracy >= sorted(accuracy)[-1562]
+    assert best.sum() > 1562
+    failed = best & (np.arange(len(best)) % 7 == 0)
+    frame["snip_failure"] = ["disconnected" if lost else None for lost in failed]
+    frame.loc[failed, "snip"] = np.nan
+    (cell,) = cells([row], joined([("a", frame)]), rough, None, resamples=20)
+    kept = best & ~failed
+    assert cell.ours == pytest.approx(spearman(frame["snip"][kept], accuracy[kept]))
+    assert cell.low < cell.ours < cell.high
+    assert cell.n == kept.sum()
+
+
+def test_without_resamples_there_is_no_interval_but_a_verdict() -> None:
+    frame = scores()
+    with_interval = compared(SNIP, frame)
+    for row in (SNIP, dataclasses.replace(SNIP, value=with_interval.ours)):
+        (cell,) = cells([row], joined([("a", frame)]), TRUTH, None, resamples=0)
+        assert (cell.low, cell.high) == (None, None)
+        assert cell.ours == with_interval.ours
+        assert cell.verdict == compared(row, frame).verdict
+        assert text.line(cell)["95 %"] == "–"
 
 
 def test_kendall_and_failures_last() -> None:
@@ -74,18 +157,22 @@ def test_kendall_and_failures_last() -> None:
 def test_the_vote_is_a_share_of_pairs(monkeypatch) -> None:
     few = tuple(ALL[:300])
     monkeypatch.setattr("zcproxy.reproduction.material.architectures", lambda subset: few)
+    assert cells([ROWS["concordance", "vote"]], [], TRUTH, None)[0].verdict == "not scored"
     frame = scores(300)
     cell = compared(ROWS["concordance", "vote"], frame)
     members = [frame[name] for name in ("synflow", "jacob_cov", "snip")]
     expected = vote_concordance(members, TRUTH["cifar10-valid_test_200"][:300])
     assert cell.ours == pytest.approx(expected)
     assert cell.low < expected < cell.high
+    (bare,) = cells([ROWS["concordance", "vote"]], joined([("a", frame)]), TRUTH, None, resamples=0)
+    assert (bare.ours, bare.low, bare.high) == (cell.ours, None, None)
 
 
 def test_a_part_of_the_architectures_is_no_reproduction() -> None:
     cell = compared(SNIP, scores(100))
     assert cell.verdict == "not comparable because only 100 of 15,625 are scored"
-    assert cell.ours is not None
+    assert (cell.ours, cell.difference, cell.low, cell.n) == (None, None, None, 100)
+    assert cell.remarks == []
     waiting = scores()
     waiting["snip_failure"] = ["not_scored"] + [None] * (len(ALL) - 1)
     waiting.loc[0, "snip"] = np.nan
@@ -96,9 +183,20 @@ def test_a_stand_in_is_no_reproduction() -> None:
     row = dataclasses.replace(SNIP, dataset="imagenet16-120")
     cell = compared(row, scores(dataset="imagenet16-120-standin"))
     assert cell.verdict == "not comparable because the images are those of imagenet16-120-standin"
-    assert text.line(cell)[0] == "imagenet16-120-standin"
-    without = dataclasses.replace(row, proxy="synflow")
-    assert compared(without, scores(dataset="imagenet16-120-standin")).verdict == "differs"
+    assert text.line(cell)["data set"] == "imagenet16-120-standin"
+    for name in ("synflow", "meco", "meco_opt", "zen"):
+        frame = scores(dataset="imagenet16-120-standin")
+        frame[name] = RNG.normal(size=len(frame))
+        without = dataclasses.replace(row, proxy=name)
+        assert compared(without, frame).verdict == "differs"
+
+
+def test_a_complete_run_stands_before_a_part_under_the_protocol_named_first() -> None:
+    part = scores(60, protocol="abdelfattah2021")
+    whole = scores()
+    for frames in ([("part", part), ("whole", whole)], [("whole", whole), ("part", part)]):
+        (cell,) = cells([SNIP], joined(frames), TRUTH, None, resamples=20)
+        assert (cell.n, cell.files) == (15_625, ("whole",))
 
 
 def test_constant_scores_have_no_verdict() -> None:
@@ -158,9 +256,7 @@ def test_reasons_are_numbered_and_told_once() -> None:
     fisher = dataclasses.replace(SNIP, reason="their networks")
     found = [Cell(fisher, 0.9, 0.89, 0.91, 9, 9), Cell(fisher, 0.8, 0.79, 0.81, 9, 9)]
     found += [Cell(dataclasses.replace(fisher, value=0.9), 0.9, 0.89, 0.91, 9, 9), Cell(SNIP)]
-    reasons = text.marks(found)
-    assert reasons == ["their networks"]
-    assert [text.line(cell, reasons)[-1] for cell in found] == [
+    assert [texts[-1] for texts in text.lines(found)] == [
         "differs [1]",
         "differs [1]",
         "reproduced",
@@ -170,6 +266,25 @@ def test_reasons_are_numbered_and_told_once() -> None:
     assert "- [1] their networks" in lines
     assert "- 4 cells: 2 differs, 1 reproduced, 1 not scored" in lines
     assert sum(line.startswith("| cifar10") for line in lines) == 4
+    assert sum(line.startswith("- [") for line in lines) == 1
+
+
+def test_rows_say_their_run_and_subset_where_there_are_several() -> None:
+    one = Cell(SNIP, 0.6, 0.5, 0.7, 9, 9, made="protocol clean", files=("a.csv",))
+    two = dataclasses.replace(one, files=("a.csv", "b.csv"))
+    counts = dataclasses.replace(one, made="", files=())
+    assert text.columns([one, one, counts]) == list(text.COLUMNS)
+    assert "our scores: a.csv: protocol clean" in list(text.notes([one, counts], []))
+    assert text.columns([one, two])[-2:] == ["run", "verdict"]
+    assert [texts[-2] for texts in text.lines([two, counts, one, two])] == ["1", "–", "2", "1"]
+    notes = list(text.notes([two, one], []))
+    assert "run 1: a.csv, b.csv: protocol clean" in notes
+    assert "run 2: a.csv: protocol clean" in notes
+    live = dataclasses.replace(one, published=dataclasses.replace(SNIP, subset="live"))
+    assert text.columns([one, live])[:2] == ["data set", "subset"]
+    assert [texts[1] for texts in text.lines([one, live])] == ["all", "live"]
+    lines = list(text.markdown("t", "zcproxy reproduce t", [one, live], []))
+    assert lines[5] == "| --- | --- | --- | --- | ---: | ---: | ---: | --- | ---: | --- |"
 
 
 def test_scores_at_hand_reproduce_the_published_tables(shared_data) -> None:
@@ -179,8 +294,9 @@ def test_scores_at_hand_reproduce_the_published_tables(shared_data) -> None:
     from zcproxy import tables
     from zcproxy.store import read_scores
 
-    path = Path(__file__).parents[2] / "data" / "scores" / "nasbench201-cifar10.parquet"
-    if not path.is_file():
+    folder = Path(__file__).parents[2] / "data" / "scores"
+    paths = sorted(folder.glob("nasbench201-cifar10*.parquet"))
+    if not paths:
         pytest.skip("the committed scores are not part of a distribution")
     names = {"grad_norm", "snip", "grasp", "synflow", "jacob_cov"}
     rows = [
@@ -188,6 +304,6 @@ def test_scores_at_hand_reproduce_the_published_tables(shared_data) -> None:
         for r in published("abdelfattah2021")
         if r.dataset == "cifar10" and r.statistic == "spearman" and r.proxy in names
     ]
-    material = joined([("a", read_scores(path))])
+    material = joined([(path.name, read_scores(path)) for path in paths])
     found = cells(rows, material, tables.load("nasbench201"), None, resamples=20)
     assert {cell.verdict for cell in found} == {"reproduced"}

@@ -10,8 +10,9 @@ import pytest
 
 from zcproxy import spaces
 from zcproxy.errors import InputError
-from zcproxy.reproduction import joined, missing, published
-from zcproxy.reproduction.material import chosen, images_matter
+from zcproxy.reproduction import missing, published
+from zcproxy.reproduction.choice import batch_matters, chosen, images_matter
+from zcproxy.reproduction.material import joined
 
 SPACE = spaces.get("nasbench201")
 ALL = SPACE.architectures()
@@ -38,8 +39,9 @@ def wanted(table: str, dataset: str, statistic: str, proxy: str):
 def test_tables_of_one_configuration_become_one() -> None:
     first = frame(range(4), snip=[1.0, np.nan, np.nan, 4.0])
     first["snip_failure"] = [None, "disconnected", "not_scored", None]
-    second = frame(range(1, 6), snip=[9.0, 3.0, 9.0, 5.0, 6.0], nwot=[1.0, 2.0, 3.0, 4.0, 5.0])
-    (scored,) = joined([("a", first), ("b", second)])
+    second = frame(range(1, 5), snip=[9.0, 3.0, 9.0, 5.0], nwot=[1.0, 2.0, 3.0, 4.0])
+    third = frame(range(5, 6), snip=[6.0], nwot=[5.0])
+    (scored,) = joined([("a", first), ("b", second), ("c", third)])
     table = scored.frame.set_index("architecture").loc[ALL[:6]]
     assert table["snip"].tolist()[2:] == [3.0, 4.0, 5.0, 6.0]
     assert table["snip"].iloc[0] == 1.0
@@ -51,6 +53,19 @@ def test_tables_of_one_configuration_become_one() -> None:
     assert len(values) == 6
     assert len(scored.values("nwot", "all", "cifar10")) == 5
     assert len(scored.values("nwot+params:log-rank", "all", "cifar10")) == 5
+
+
+def test_the_longer_table_counts_and_files_that_add_nothing_are_not_named() -> None:
+    whole = frame(range(4), snip=[1.0, 2.0, 3.0, 4.0])
+    sample = frame(range(1, 3), snip=[9.0, 9.0], nwot=[1.0, 2.0])
+    (scored,) = joined([("sample", sample), ("whole", whole), ("whole", whole)])
+    assert scored.values("snip", "all", "cifar10").tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert scored.origin("snip") == ("whole",)
+    assert scored.origin("nwot") == ("sample",)
+    assert scored.origin("params+nwot+snip:log-rank") == ("sample", "whole")
+    assert scored.covered("snip", "all") == 4
+    assert scored.covered("nwot+snip:log-rank", "all") == 2
+    assert scored.covered("snip", "live") == len(set(ALL[:4]) & set(SPACE.subset("live")))
 
 
 @pytest.mark.parametrize("field", ["protocol", "seed", "batch_seed", "dataset", "batch_size"])
@@ -81,26 +96,51 @@ def test_combinations_take_their_members_from_one_run() -> None:
 def test_the_preferred_run_is_chosen() -> None:
     row = wanted("abdelfattah2021", "cifar10", "spearman", "snip")
     runs = [
-        {"protocol": "clean"},
-        {"protocol": "abdelfattah2021", "seed": 1},
-        {"protocol": "abdelfattah2021", "batch_seed": 1},
-        {"protocol": "abdelfattah2021", "batch_size": 32},
-        {"protocol": "aznas"},
-        {"protocol": "abdelfattah2021", "dataset": "cifar100"},
+        ("clean", {}),
+        ("seed", {"protocol": "abdelfattah2021", "seed": 1}),
+        ("batch", {"protocol": "abdelfattah2021", "batch_seed": 1}),
+        ("small", {"protocol": "abdelfattah2021", "batch_size": 32}),
+        ("noise", {"protocol": "aznas"}),
+        ("other", {"protocol": "abdelfattah2021", "dataset": "cifar100"}),
     ]
-    material = joined(
-        [(str(i), frame(range(2), run, snip=[1.0, 2.0])) for i, run in enumerate(runs)]
-    )
-    order = []
+    material = joined([(name, frame(range(2), run, snip=[1.0, 2.0])) for name, run in runs])
+    assert order(row, material) == ["batch", "seed", "clean", "small"]
+
+
+def order(row, material) -> list[str]:
+    """The files of the runs that are chosen one after the other."""
+    names: list[str] = []
     while (found := chosen(row, material)) is not None:
-        order.append({k: found.run[k] for k in runs[len(order)]})
+        names += found.origin(row.proxy)
         material = [scored for scored in material if scored is not found]
-    assert order == [
-        {"protocol": "abdelfattah2021"},
-        {"protocol": "abdelfattah2021", "seed": 1},
-        {"protocol": "abdelfattah2021", "batch_seed": 0},
-        {"protocol": "clean", "batch_size": 64},
+    return names
+
+
+def test_of_unfinished_runs_that_with_most_scores_is_chosen() -> None:
+    row = wanted("abdelfattah2021", "cifar10", "spearman", "snip")
+    begun = frame(range(9), {"protocol": "abdelfattah2021"}, snip=[1.0, 2.0] + [np.nan] * 7)
+    begun["snip_failure"] = [None, None] + ["not_scored"] * 7
+    other = frame(range(5), {"seed": 1}, snip=[1.0, 2.0, np.nan, 4.0, 5.0])
+    other["snip_failure"] = [None, None, "disconnected", None, None]
+    reached = frame(range(3), {"seed": 2}, snip=[np.nan] * 3)
+    reached["snip_failure"] = ["not_scored"] * 3
+    material = joined([("begun", begun), ("other", other), ("reached", reached)])
+    assert order(row, material) == ["other", "begun"]
+
+
+def test_images_and_batch_size_are_preferred_only_where_they_matter() -> None:
+    runs = [
+        ("standin", {"dataset": "imagenet16-120-standin", "protocol": "nas_bench_suite_zero"}),
+        ("official", {"dataset": "imagenet16-120", "protocol": "clean"}),
+        ("both", {"dataset": "imagenet16-120", "protocol": "clean", "batch_size": 32}),
     ]
+    columns = {"snip": [1.0, 2.0], "meco": [1.0, 2.0], "synflow": [1.0, 2.0]}
+    material = joined([(name, frame(range(2), run, **columns)) for name, run in runs])
+    table = "nas_bench_suite_zero"
+    snip = wanted(table, "imagenet16-120", "spearman", "snip")
+    assert order(snip, material) == ["both", "official", "standin"]
+    synflow = wanted(table, "imagenet16-120", "spearman", "synflow")
+    assert order(synflow, material) == ["standin", "both", "official"]
 
 
 def test_a_stand_in_serves_where_no_image_matters() -> None:
@@ -112,8 +152,12 @@ def test_a_stand_in_serves_where_no_image_matters() -> None:
     assert images_matter("vote", dataclasses.replace(scored))
     assert not images_matter("synflow", scored)
     assert not images_matter("params+live_convs:log-rank", scored)
+    assert not images_matter("meco+zen+meco_opt:log-rank", scored)
     noise = dataclasses.replace(scored, run={**scored.run, "protocol": "aznas"})
     assert not images_matter("snip", noise)
+    assert batch_matters("snip")
+    assert batch_matters("blind")
+    assert not batch_matters("zen+params:log-rank")
 
 
 def test_counts_need_no_run() -> None:
@@ -137,14 +181,64 @@ def test_tables_that_tell_nothing_are_refused() -> None:
 
 def test_what_is_missing_is_told_as_commands() -> None:
     rows = [r for r in published("abdelfattah2021") if r.dataset != "cifar100"]
-    have = joined([("a", frame(range(2), snip=[1.0, 2.0], synflow=[1.0, 2.0]))])
+    have = joined([("a", frame(range(2), snip=[1.0, 2.0], synflow=[1.0, 2.0]))])  # of 15,625
     commands = [need.command for need in missing(rows, have, {"imagenet16-120": "elsewhere"})]
     start = "zcproxy score --space nasbench201 --dataset"
-    measured = "grad_norm,grasp,fisher,jacob_cov"
     assert commands == [
-        f"{start} cifar10 --protocol abdelfattah2021 --proxies {measured},synflow,snip",
+        f"{start} cifar10 --protocol abdelfattah2021 --proxies "
+        "grad_norm,snip,grasp,fisher,synflow,jacob_cov",
         f"{start} elsewhere --protocol abdelfattah2021 --proxies "
         "grad_norm,snip,grasp,fisher,synflow,jacob_cov",
     ]
     libra = [r for r in published("sota2025") if r.proxy == "libra"]
     assert missing(libra, [], {}) == []
+
+
+def test_a_part_of_the_scores_is_missing_scores() -> None:
+    rows = [wanted("abdelfattah2021", "cifar10", "spearman", "snip")]
+    run = {"protocol": "abdelfattah2021"}
+    part = joined([("a", frame(range(3), run, snip=[1.0, 2.0, 3.0]))])
+    (need,) = missing(rows, part, {})
+    assert (need.dataset, need.protocol, need.proxies) == ("cifar10", "abdelfattah2021", ("snip",))
+    everything = range(len(ALL))
+    noise = np.random.default_rng(0).normal(size=len(ALL))
+    whole = frame(everything, run, snip=noise)
+    assert missing(rows, joined([("a", whole)]), {}) == []
+    whole["snip_failure"] = ["not_scored"] + [None] * (len(ALL) - 1)
+    whole.loc[0, "snip"] = np.nan
+    assert missing(rows, joined([("a", whole)]), {}) == [need]
+    whole.loc[0, "snip_failure"] = "disconnected"
+    assert missing(rows, joined([("a", whole)]), {}) == []
+
+
+def test_a_stand_in_is_enough_only_where_there_is_nothing_better() -> None:
+    snip = wanted("abdelfattah2021", "imagenet16-120", "spearman", "snip")
+    synflow = wanted("abdelfattah2021", "imagenet16-120", "spearman", "synflow")
+    noise = np.random.default_rng(0).normal(size=len(ALL))
+    made = frame(range(len(ALL)), {"dataset": "imagenet16-120-standin"}, snip=noise, synflow=noise)
+    material = joined([("a", made)])
+    assert missing([snip, synflow], material, {"imagenet16-120": "imagenet16-120-standin"}) == []
+    (need,) = missing([snip, synflow], material, {})
+    assert (need.dataset, need.proxies) == ("imagenet16-120", ("snip",))
+
+
+def test_their_batch_size_is_in_the_command() -> None:
+    rows = [wanted("sota2025", "cifar10", "spearman", name) for name in ("zico", "grad_sign")]
+    ends = [need.command.partition("--protocol ")[2] for need in missing(rows, [], {})]
+    assert ends == ["clean --proxies zico", "clean --proxies grad_sign --batch-size 128"]
+
+
+def test_how_scores_were_made_is_told_with_an_unusual_batch_size() -> None:
+    (scored,) = joined([("a", frame(range(2), {"batch_size": 8}, snip=[1.0, 2.0]))])
+    assert scored.made.startswith("protocol clean, 8 images of cifar10 (the protocol's own are 64)")
+
+
+def test_a_combination_knows_why_its_members_failed() -> None:
+    """As everywhere: a failure is lowest, and what a member does not apply to has no score."""
+    names = ("az_expressivity", "az_progressivity", "az_trainability")
+    made = frame(range(4), **{name: [1.0, 2.0, 3.0, 4.0] for name in names})
+    made.loc[1:2, "az_trainability"] = np.nan
+    made["az_trainability_failure"] = [None, "not_applicable", "degenerate", None]
+    (scored,) = joined([("a", made)])
+    values = scored.values("az_nas", "all", "cifar10")
+    assert values.loc[ALL[:4]].isna().tolist() == [False, True, False, False]

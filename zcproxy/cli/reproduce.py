@@ -56,7 +56,7 @@ def reproduce(
         str, typer.Option(help="Table of accuracies, by name or file.")
     ] = "nasbench201",
     resamples: Annotated[
-        int, typer.Option(min=1, help="Bootstrap resamples for the intervals.")
+        int, typer.Option(min=0, help="Bootstrap resamples for the intervals, 0 for none.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the comparison, .md or .csv.")] = None,
@@ -64,11 +64,12 @@ def reproduce(
 ) -> None:
     """Put published numbers beside ours: difference, interval, and a verdict for every cell.
 
-    A cell is reproduced, differs, is not comparable (and why), or not scored yet, and then the
-    command that scores it is printed. Scores of different protocols are never put together: every
-    number comes from one run, under a protocol that the data file of the published numbers names.
-    Known reasons of differences are told. Exit 0: every number that can be is compared; 1: some
-    are not scored; 2: wrong use.
+    A cell is reproduced, differs, is not comparable (and why), or not scored yet; for what is not
+    scored, or not in full, the command that does it is printed. Another batch size than theirs
+    stands in the verdict. Scores of different protocols are never put together: every number comes
+    from one run, under a protocol that the data file of the published numbers names. Known reasons
+    of differences are told, and what is a guess. Exit 0: every number that can be is compared; 1:
+    some are not scored in full; 2: wrong use.
 
     Examples:
 
@@ -83,8 +84,8 @@ def reproduce(
     from zcproxy.reproduction import cells, joined, missing, published
 
     wanted = published(table)
-    if out is not None and out.suffix not in (".md", ".csv"):
-        raise InputError(f"{out.name} ends in neither .md nor .csv, the two ways to write it")
+    if out is not None:
+        writable(out)
     known = tables.load(accuracies)
     material = joined(read(scores))
     places = stand_ins()
@@ -109,8 +110,18 @@ def reproduce(
         typer.echo(json.dumps(as_data(table, found, lacking)))
     else:
         show(found, lacking)
-    if any(cell.verdict == "not scored" for cell in found):
+    if lacking:
         raise typer.Exit(1)
+
+
+def writable(out: Path) -> None:
+    """Find out before anything is computed."""
+    if out.suffix not in (".md", ".csv"):
+        raise InputError(f"{out.name} ends in neither .md nor .csv, the two ways to write it")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {out.parent} to write {out.name} into; create it")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name a file in it")
 
 
 def read(paths: Sequence[Path]) -> list[tuple[str, pd.DataFrame]]:
@@ -119,7 +130,7 @@ def read(paths: Sequence[Path]) -> list[tuple[str, pd.DataFrame]]:
     from zcproxy.store import read_scores
 
     if paths:
-        return [(path.name, read_scores(path)) for path in paths]
+        return [(nearby(str(path)), read_scores(path)) for path in paths]
     found = []
     for path in sorted(Path().glob("zcproxy-*.sqlite")):
         try:
@@ -150,7 +161,7 @@ def score_missing(need: Missing, workers: int | None) -> tuple[str, pd.DataFrame
     from zcproxy.store import read_scores
 
     typer.echo(f"scoring: {need.command}", err=True)
-    setup = prepare(SPACE, need.dataset, protocol=need.protocol)
+    setup = prepare(SPACE, need.dataset, batch_size=need.batch_size, protocol=need.protocol)
     store = default_store(setup.configuration)
     everything = spaces.get(SPACE).architectures()
     run_kept(setup, everything, need.proxies, store, workers or cores())
@@ -173,12 +184,34 @@ def write(path: Path, table: str, found: Sequence[Cell], lacking: Sequence[Missi
     """The comparison as a file: Markdown for people, CSV with all digits."""
     from zcproxy.reproduction import text
 
-    if path.suffix == ".csv":
-        text.framed(found).to_csv(path, index=False, lineterminator="\n")
-        return
-    command = shlex.join(["zcproxy", *sys.argv[1:]])
-    lines = text.markdown(table, command, found, lacking)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        if path.suffix == ".csv":
+            text.framed(found).to_csv(path, index=False, lineterminator="\n")
+            return
+        lines = text.markdown(table, command(), found, lacking)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def command() -> str:
+    """The command as typed, without paths that say where on this machine things are."""
+    return shlex.join(["zcproxy", *(shown(word) for word in sys.argv[1:])])
+
+
+def shown(word: str) -> str:
+    """One word of a command, a path or an option with one as `nearby` has it."""
+    name, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return name + sign + nearby(value)
+
+
+def nearby(path: str) -> str:
+    """A path as seen from this folder; of one elsewhere that is absolute, the name alone."""
+    given = Path(path)
+    if not given.is_absolute():
+        return path
+    here = Path.cwd()
+    return str(given.relative_to(here)) if given.is_relative_to(here) else given.name
 
 
 def as_data(table: str, found: Sequence[Cell], lacking: Sequence[Missing]) -> dict[str, object]:
@@ -198,12 +231,11 @@ def show(found: Sequence[Cell], lacking: Sequence[Missing]) -> None:
     from zcproxy.reproduction import text
 
     screen = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in text.COLUMNS:
-        number = name in ("ours", "published", "difference", "n")
-        screen.add_column(name, justify="right" if number else "left", no_wrap=True)
-    explained = text.marks(found)
-    for cell in found:
-        screen.add_row(*text.line(cell, explained))
+    for name in text.columns(found):
+        right = name in text.NUMBERS
+        screen.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for texts in text.lines(found):
+        screen.add_row(*texts)
     console = Console(highlight=False, markup=False)
     unlimited = console.options.update(width=10_000)
     needed = console.measure(screen, options=unlimited).maximum  # so that no number is cut

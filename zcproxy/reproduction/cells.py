@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zcproxy import proxies
 from zcproxy.analysis import Combination, agreement, vote_share
+from zcproxy.analysis.selection import best_share
 from zcproxy.errors import MeasureError
-from zcproxy.reproduction.material import Scored, architectures, chosen, images_matter
+from zcproxy.numerals import compact, decimal
+from zcproxy.protocols import batch_in_words
+from zcproxy.reproduction.choice import batch_matters, chosen, images_matter, implemented
+from zcproxy.reproduction.material import Scored, architectures, size
 from zcproxy.reproduction.published import Published
 
 if TYPE_CHECKING:
@@ -21,12 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["RULE", "TOLERANCE", "Cell", "cells"]
 
 TOLERANCE = 0.03
+BEST = 0.1
 
 RULE = (
     "reproduced: ours is at most .03 from the published value, or the published value lies in our "
     "95 % interval (over architectures); differs: neither. Of agreement with released scores: ours "
-    "is at most .03 below the agreement of two of their own runs. Both need every architecture of "
-    "the subset scored, and images of the data set where the measure sees images."
+    "is at most .03 below the agreement of two of their own runs. Where they print absolute "
+    "values, ours is shown with its sign and compared without. Both need every architecture of the "
+    "subset scored, and images of the data set where the measure sees images; another batch size "
+    "than theirs stands in the verdict."
 )
 """What a verdict means."""
 
@@ -35,9 +42,11 @@ RULE = (
 class Cell:
     """A published number and ours.
 
-    `n` architectures entered ours, of the `of` that the subset has; `dataset` and `made` tell how
-    the scores were made; `obstacle` is why the two are not compared, empty if they are. Numbers
-    that do not exist are None.
+    `n` architectures entered ours (or are scored, where that are not all), of the `of` that the
+    subset has; `files`, `dataset` and `made` tell where the scores are from and how they were made;
+    `batch` is our batch in words if it is of another size than theirs and that matters;
+    `elsewhere` has ours with other accuracies, where theirs are a guess; `obstacle` is why the two
+    are not compared, empty if they are. Numbers that do not exist are None.
     """
 
     published: Published
@@ -48,30 +57,80 @@ class Cell:
     of: int = 0
     dataset: str = ""
     made: str = ""
+    files: tuple[str, ...] = ()
+    batch: str = ""
+    elsewhere: tuple[tuple[str, float], ...] = ()
     obstacle: str = ""
 
     @property
+    def opposite(self) -> bool:
+        """Whether they print absolute values and ours is negative."""
+        return self.published.absolute and self.ours is not None and self.ours < 0
+
+    @property
     def difference(self) -> float | None:
-        """Ours minus the published value."""
+        """Ours minus the published value; of absolute values where they print those."""
         if self.ours is None or math.isnan(self.published.value):
             return None
-        return self.ours - self.published.value
+        return (abs(self.ours) if self.published.absolute else self.ours) - self.published.value
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two were compared and found to differ."""
+        return not self.obstacle and self.difference is not None and not self._near(self.difference)
 
     @property
     def verdict(self) -> str:
         """What `RULE` says of it."""
-        if self.ours is None and not self.obstacle:
-            return "not scored"
         if self.obstacle:
             return self.obstacle
-        difference = self.difference
-        if difference is None or self.low is None or self.high is None:
+        if self.ours is None:
+            return "not scored"
+        if self.difference is None:
             return "no published value"
+        return (
+            ("differs" if self.differs else "reproduced")
+            + (" at another batch size" if self.batch else "")
+            + (" but for the sign" if self.opposite and not self.differs else "")
+        )
+
+    def _near(self, difference: float) -> bool:
         allowed = TOLERANCE + 1e-9  # .03 is no binary number
         if self.published.statistic == "scores":
-            return "reproduced" if difference >= -allowed else "differs"
-        inside = self.low <= self.published.value <= self.high
-        return "reproduced" if inside or abs(difference) <= allowed else "differs"
+            return difference >= -allowed
+        if abs(difference) <= allowed:
+            return True
+        if self.low is None or self.high is None:
+            return False
+        low, high = (-self.high, -self.low) if self.opposite else (self.low, self.high)
+        return low <= self.published.value <= high
+
+    @property
+    def remarks(self) -> list[str]:
+        """What has to be said of this cell: of batch, sign and guesses, and why it differs."""
+        if self.obstacle or self.difference is None:
+            return []
+        row = self.published
+        found = [
+            f"ours: {self.batch}; theirs: {row.batch_size}" if self.batch else "",
+            "they print absolute values, ours is negative" if self.opposite else "",
+            row.note,
+            row.reason if self.differs else "",
+            self._elsewhere() if self.differs else "",
+        ]
+        return [text for text in found if text]
+
+    def _elsewhere(self) -> str:
+        """Ours with other accuracies, and the command that says so."""
+        row = self.published
+        if not self.elsewhere:
+            return ""
+        values = ", ".join(f"{compact(decimal(value))} with {c}" for c, value in self.elsewhere)
+        if len(self.files) != 1:
+            return f"ours is {values}"
+        words = ["zcproxy", "correlate", self.files[0], "--proxies", row.proxy]
+        words += ["--subset", row.subset, "--failures", row.failures]
+        return f"ours is {values} ({shlex.join(words)} --accuracy COLUMN)"
 
 
 def cells(
@@ -92,7 +151,7 @@ def cells(
         accuracies: the table of the benchmark, with the column `architecture`.
         released: the scores that NAS-Bench-Suite-Zero released, with the columns `index`,
             `dataset` and its proxies; None where they are not here.
-        resamples, seed: of the bootstrap of the intervals, at least 1.
+        resamples, seed: of the bootstrap of the intervals; no intervals for 0.
         progress: called with the cells done and their number.
     """
     found: list[Cell] = []
@@ -111,7 +170,7 @@ def _cell(
     resamples: int,
     seed: int,
 ) -> Cell:
-    if not row.protocols or set(Combination.parse(row.proxy).proxies) - set(proxies.names()):
+    if not implemented(row):
         return Cell(row, obstacle="not implemented")
     scored = chosen(row, material)
     if scored is None:
@@ -119,26 +178,47 @@ def _cell(
     other = _truth(row, accuracies, released)
     if isinstance(other, str):
         return Cell(row, obstacle=f"not comparable because {other}")
+    about = _about(row, scored)
+    there = scored.covered(row.proxy, row.subset)
+    if there < about["of"]:
+        lack = f"not comparable because only {there:,} of {about['of']:,} are scored"
+        return Cell(row, n=there, obstacle=lack, **about)
     values = scored.values(row.proxy, row.subset, row.dataset)
-    of = len(architectures(row.subset))
-    run = scored.run
-    about = {"of": of, "dataset": str(run["dataset"]), "made": scored.made}
-    if len(values) < 2:
-        return Cell(row, **about)  # type: ignore[arg-type]
-    obstacle = _obstacle(row, scored, len(values), of)
     try:
         ours, low, high, n = _statistic(row, scored, values, other, resamples, seed)
     except MeasureError as error:
-        return Cell(row, obstacle=f"not comparable because {error}", **about)  # type: ignore[arg-type]
-    return Cell(row, ours, low, high, n, obstacle=obstacle, **about)  # type: ignore[arg-type]
+        return Cell(row, obstacle=f"not comparable because {error}", **about)
+    cell = Cell(row, ours, low, high, n, obstacle=_obstacle(row, scored), **about)
+    return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 
 
-def _obstacle(row: Published, scored: Scored, n: int, of: int) -> str:
-    if n < of:
-        return f"not comparable because only {n:,} of {of:,} are scored"
+def _about(row: Published, scored: Scored) -> dict[str, Any]:
+    """Where scores are from and how they were made."""
+    run = scored.run
+    other_size = run.get("batch_size") != row.batch_size and batch_matters(row.proxy)
+    return {
+        "of": size(row.subset),
+        "dataset": str(run["dataset"]),
+        "made": scored.made,
+        "files": scored.origin(row.proxy),
+        "batch": batch_in_words(run) if other_size else "",
+    }
+
+
+def _obstacle(row: Published, scored: Scored) -> str:
     if scored.run["dataset"] != row.dataset and images_matter(row.proxy, scored):
         return f"not comparable because the images are those of {scored.run['dataset']}"
     return ""
+
+
+def _with_others(
+    cell: Cell, scored: Scored, values: pd.Series[float], accuracies: pd.DataFrame
+) -> Cell:
+    """A cell with ours for the other accuracies that theirs may have been."""
+    row = cell.published
+    columns = [name for name in row.others if name in accuracies.columns]
+    found = [(c, _statistic(row, scored, values, accuracies[c], 0, 0)[0]) for c in columns]
+    return replace(cell, elsewhere=tuple(found))
 
 
 THEIR_NAMES = {"jacob_cov": "jacov"}
@@ -174,20 +254,39 @@ def _statistic(
     other: pd.Series[float],
     resamples: int,
     seed: int,
-) -> tuple[float, float, float, int]:
-    """Ours, its interval, and how many architectures it is of."""
+) -> tuple[float, float | None, float | None, int]:
+    """Ours, its interval if there are resamples, and how many architectures it is of."""
     truth = other.reindex(values.index)
     if row.statistic == "concordance":
-        members = Combination.parse(row.proxy).proxies
-        columns = [scored.values(p, row.subset, row.dataset).reindex(values.index) for p in members]
-        known = np.asarray(values.notna() & truth.notna())
-        share, (low, high) = vote_share([c[known] for c in columns], truth[known])
-        return share, low, high, int(known.sum())
+        return _concordance(row, scored, values, truth, resamples)
+    if row.statistic == "top":
+        truth = _best(truth)
+        values = values[truth.index]
     found = agreement(values, truth, row.failures, resamples, seed)
     kendall = row.statistic == "kendall"
     ours = found.kendall if kendall else found.spearman
     interval = found.kendall_interval if kendall else found.spearman_interval
-    assert interval is not None
-    if row.absolute and ours < 0:
-        return -ours, -interval.high, -interval.low, found.n
+    if interval is None:
+        return ours, None, None, found.n
     return ours, interval.low, interval.high, found.n
+
+
+def _concordance(
+    row: Published,
+    scored: Scored,
+    values: pd.Series[float],
+    truth: pd.Series[float],
+    resamples: int,
+) -> tuple[float, float | None, float | None, int]:
+    members = Combination.parse(row.proxy).proxies
+    columns = [scored.values(p, row.subset, row.dataset).reindex(values.index) for p in members]
+    known = np.asarray(values.notna() & truth.notna())
+    share, (low, high) = vote_share([c[known] for c in columns], truth[known])
+    n = int(known.sum())
+    return (share, low, high, n) if resamples else (share, None, None, n)
+
+
+def _best(truth: pd.Series[float]) -> pd.Series[float]:
+    """The best tenth by accuracy, with all that tie with the last of them."""
+    known = truth.dropna()
+    return known[best_share(known, BEST)]

@@ -1,38 +1,38 @@
-"""Which of our scores a published number is compared with, and what makes those that lack."""
+"""Our scores as published numbers are compared with them: one run each, and the files it is in."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from zcproxy import proxies, spaces
 from zcproxy.analysis import Combination, combine
-from zcproxy.datasets.catalogue import stands_for
 from zcproxy.errors import InputError
-from zcproxy.protocols import NOISE, batch_in_words, get
-from zcproxy.reproduction.published import Published
+from zcproxy.protocols import batch_in_words, get
 from zcproxy.store.frame import FAILURE, NOT_SCORED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SPACE", "Missing", "Scored", "chosen", "joined", "missing"]
+__all__ = ["SPACE", "Scored", "architectures", "counted", "joined", "size"]
 
 SPACE = "nasbench201"
 
-WITHOUT_IMAGES = (*proxies.COUNTS, "l2_norm", "logsynflow", "snr_synflow", "synflow", "synflow_bn")
-"""Proxies that see no image, only the shape of one."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scored:
-    """The scores of one configuration by architecture, and what the frame tells of the run."""
+    """The scores of one configuration by architecture, and what the frame tells of the run.
+
+    `files` names, for every proxy, the files that its scores are from.
+    """
 
     frame: pd.DataFrame
     run: dict[str, Any]
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _covered: dict[tuple[str, str], int] = field(init=False, repr=False, default_factory=dict)
+    _within: dict[str, pd.Series[bool]] = field(init=False, repr=False, default_factory=dict)
 
     @property
     def made(self) -> str:
@@ -40,12 +40,39 @@ class Scored:
         run = self.run
         if not run["protocol"]:
             return ""
-        batch = f"{batch_in_words(run)}, batch seed {run.get('batch_seed')}"
+        usual = get(str(run["protocol"])).batch_size
+        own = "" if run.get("batch_size") == usual else f" (the protocol's own are {usual})"
+        batch = f"{batch_in_words(run)}{own}, batch seed {run.get('batch_seed')}"
         return f"protocol {run['protocol']}, {batch}, seed of the weights {run.get('seed')}"
+
+    def origin(self, proxy: str) -> tuple[str, ...]:
+        """The files that the scores by a proxy or a combination are from."""
+        members = Combination.parse(proxy).members
+        return tuple(dict.fromkeys(f for name in members for f in self.files.get(name, ())))
 
     def has(self, proxy: str) -> bool:
         """Whether there are scores by a proxy, or it can be counted."""
         return proxy in proxies.COUNTS or proxy in self.frame.columns
+
+    def covered(self, proxy: str, subset: str) -> int:
+        """How many of a subset are scored by a proxy, or by all of a combination.
+
+        A failure of the network is a score; what no run has reached is none.
+        """
+        if (proxy, subset) not in self._covered:
+            there = self._members(subset).copy()
+            for name in Combination.parse(proxy).members:
+                if name not in proxies.COUNTS:
+                    there &= _known(self.frame, name)
+            self._covered[proxy, subset] = int(there.sum())
+        return self._covered[proxy, subset]
+
+    def _members(self, subset: str) -> pd.Series[bool]:
+        """Which rows are of a subset."""
+        if subset not in self._within:
+            known = set(architectures(subset))
+            self._within[subset] = self.frame["architecture"].map(lambda a: a in known).astype(bool)
+        return self._within[subset]
 
     def values(self, proxy: str, subset: str, dataset: str) -> pd.Series[float]:
         """Scores of a subset by architecture, by a proxy or a combination; nan for a failure.
@@ -59,42 +86,29 @@ class Scored:
         wanted = Combination.parse(proxy)
         there = pd.Series(True, index=rows.index)
         columns: dict[str, Any] = {}
-        for name in wanted.proxies:
+        for name in wanted.members:
             if name in proxies.COUNTS:
                 columns[name] = _counts(dataset)[name].loc[members]
             else:
                 columns[name] = rows[name]
                 there &= _known(rows, name)
+                if name + FAILURE in rows.columns:
+                    columns[name + FAILURE] = rows[name + FAILURE]
         values = pd.DataFrame(columns, index=rows.index)[there]
         return combine(values, wanted)
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Scores that a table needs and nobody has made."""
-
-    dataset: str
-    protocol: str
-    proxies: tuple[str, ...]
-
-    @property
-    def command(self) -> str:
-        """The command that makes them, and resumes."""
-        words = ["zcproxy", "score", "--space", SPACE, "--dataset", self.dataset]
-        words += ["--protocol", self.protocol, "--proxies", ",".join(self.proxies)]
-        return shlex.join(words)
 
 
 def joined(frames: Iterable[tuple[str, pd.DataFrame]]) -> list[Scored]:
     """Tables of scores with their names, those of one configuration put together.
 
     Two tables of the same configuration may have other proxies or architectures; where both have a
-    score the first counts. Tables of different configurations stay apart.
+    score that of the longer table counts, of equally long ones the first. Tables of different
+    configurations stay apart.
 
     Raises: InputError for a table that does not tell how it was scored, or is of another space.
     """
     found: dict[str, Scored] = {}
-    for name, frame in frames:
+    for name, frame in sorted(frames, key=lambda named: -len(named[1])):
         run = {str(field): value for field, value in frame.attrs.items()}
         if "key" not in run:
             raise InputError(
@@ -105,8 +119,25 @@ def joined(frames: Iterable[tuple[str, pd.DataFrame]]) -> list[Scored]:
             raise InputError(f"{name} holds scores of {run.get('space')}, the tables {SPACE}'s")
         key = str(run["key"])
         before = found.get(key)
-        found[key] = Scored(frame if before is None else _together(before.frame, frame), run)
+        found[key] = _named(name, frame, run) if before is None else _merged(before, name, frame)
     return list(found.values())
+
+
+def _named(name: str, frame: pd.DataFrame, run: dict[str, Any]) -> Scored:
+    return Scored(frame, run, dict.fromkeys(_scores(frame), (name,)))
+
+
+def _merged(before: Scored, name: str, frame: pd.DataFrame) -> Scored:
+    """Scores with another table of the same configuration; its name where it adds something."""
+    files = dict(before.files)
+    for proxy in _scores(frame):
+        known = frame["architecture"][_known(frame, proxy)]
+        if proxy in before.frame.columns:
+            there = before.frame["architecture"][_known(before.frame, proxy)]
+            known = known[~known.isin(there)]
+        if len(known):
+            files[proxy] = tuple(dict.fromkeys((*files.get(proxy, ()), name)))
+    return Scored(_together(before.frame, frame), before.run, files)
 
 
 def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -141,25 +172,19 @@ def _known(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
 
 
 def _scores(frame: pd.DataFrame) -> list[str]:
-    return [str(name) for name in frame.columns if not str(name).endswith(FAILURE)]
-
-
-def chosen(wanted: Published, material: Sequence[Scored]) -> Scored | None:
-    """The run to compare a published number with, or None.
-
-    Of the runs under one of its protocols on its data set, or on one that stands for it: the
-    protocol named first, the data set itself, the lowest seeds. Counts need no run.
-    """
-    if set(Combination.parse(wanted.proxy).proxies) <= set(proxies.COUNTS):
-        return _counted(wanted)
-    usable = [scored for scored in material if _fits(wanted, scored)]
-    return min(usable, key=lambda scored: _preference(wanted, scored), default=None)
+    names = [str(name) for name in frame.columns if name != "architecture"]
+    return [name for name in names if not name.endswith(FAILURE)]
 
 
 @cache
 def architectures(subset: str) -> tuple[str, ...]:
     """The architectures of a subset, in the official order."""
     return tuple(spaces.get(SPACE).subset(subset))
+
+
+def size(subset: str) -> int:
+    """How many architectures a subset has."""
+    return len(architectures(subset))
 
 
 @cache
@@ -172,56 +197,9 @@ def _counts(dataset: str) -> pd.DataFrame:
     return pd.DataFrame([space.counts(a, dataset) for a in everything], index=list(everything))
 
 
-def _counted(wanted: Published) -> Scored:
+def counted(dataset: str) -> Scored:
     """What a space counts, as if it were a run."""
     import pandas as pd
 
     frame = pd.DataFrame({"architecture": architectures("all")})
-    return Scored(frame, {"dataset": wanted.dataset, "protocol": ""})
-
-
-def _fits(wanted: Published, scored: Scored) -> bool:
-    run = scored.run
-    return (
-        run.get("protocol") in wanted.protocols
-        and stands_for(str(run.get("dataset"))) == wanted.dataset
-        and all(scored.has(proxy) for proxy in Combination.parse(wanted.proxy).proxies)
-    )
-
-
-def _preference(wanted: Published, scored: Scored) -> tuple[Any, ...]:
-    run = scored.run
-    return (
-        wanted.protocols.index(run["protocol"]),
-        run.get("dataset") != wanted.dataset,
-        run.get("batch_size") != get(str(run["protocol"])).batch_size,
-        run.get("seed", 0),
-        run.get("batch_seed", 0),
-    )
-
-
-def images_matter(proxy: str, scored: Scored) -> bool:
-    """Whether a score by a proxy would be another one on other images of the same shape."""
-    if set(Combination.parse(proxy).proxies) <= set(WITHOUT_IMAGES):
-        return False
-    return get(str(scored.run["protocol"])).inputs != NOISE
-
-
-def missing(
-    wanted: Iterable[Published], material: Sequence[Scored], datasets: dict[str, str]
-) -> list[Missing]:
-    """What has to be scored: by data set and protocol, the proxies that no run has.
-
-    `datasets` names for a data set the one to score in its place, where its images are not here.
-    """
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for row in wanted:
-        if not row.protocols or chosen(row, material) is not None:
-            continue
-        members = [p for p in Combination.parse(row.proxy).proxies if p not in proxies.COUNTS]
-        if not members or set(members) - set(proxies.names()):
-            continue
-        place = (datasets.get(row.dataset, row.dataset), row.protocols[0])
-        known = lacking.setdefault(place, [])
-        known.extend(name for name in members if name not in known)
-    return [Missing(*place, tuple(names)) for place, names in lacking.items()]
+    return Scored(frame, {"dataset": dataset, "protocol": ""})

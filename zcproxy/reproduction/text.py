@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from zcproxy.numerals import compact, count, decimal, missing
 from zcproxy.reproduction.cells import RULE, Cell
-from zcproxy.reproduction.material import Missing
+from zcproxy.reproduction.choice import Missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "framed", "line", "markdown", "notes", "tally"]
+__all__ = ["COLUMNS", "columns", "framed", "line", "lines", "markdown", "notes", "tally"]
 
 COLUMNS = (
     "data set",
@@ -26,10 +26,16 @@ COLUMNS = (
     "n",
     "verdict",
 )
+SUBSET, RUN = "subset", "run"
+"""Columns that stand in a table only where there is more than one."""
+
+NUMBERS = ("ours", "published", "difference", "n")
+"""Columns that are set to the right."""
 
 STATISTICS = {
     "spearman": "Spearman",
     "kendall": "tau-b",
+    "top": "Spearman, best tenth",
     "concordance": "pairs right",
     "scores": "with their scores",
 }
@@ -58,42 +64,69 @@ def framed(found: Sequence[Cell]) -> pd.DataFrame:
             "accuracy": cell.published.accuracy,
             "scored": cell.made,
             "scored_dataset": cell.dataset,
+            "files": ", ".join(cell.files),
             "source": cell.published.source,
+            "note": cell.published.note,
             "reason": cell.published.reason,
+            "remarks": "; ".join(cell.remarks),
         }
         for cell in found
     ]
     return pd.DataFrame(rows)
 
 
-def line(cell: Cell, marks: Sequence[str] = ()) -> list[str]:
-    """The texts of `COLUMNS` for one cell; a number in brackets is that of its reason."""
+def columns(found: Sequence[Cell]) -> list[str]:
+    """The columns of a table: `COLUMNS`, and which subset and which run if there are several."""
+    names = list(COLUMNS)
+    if len({cell.published.subset for cell in found}) > 1:
+        names.insert(names.index("statistic"), SUBSET)
+    if len(_runs(found)) > 1:
+        names.insert(names.index("verdict"), RUN)
+    return names
+
+
+def lines(found: Sequence[Cell]) -> list[list[str]]:
+    """The texts of `columns` for every cell; numbers in brackets are those of its remarks."""
+    names, said, runs = columns(found), _remarks(found), _runs(found)
+    return [[line(cell, said, runs)[name] for name in names] for cell in found]
+
+
+def line(cell: Cell, said: Sequence[str] = (), runs: Sequence[str] = ()) -> dict[str, str]:
+    """The texts of one cell by column."""
     row = cell.published
     difference = cell.difference
     signed = "–" if difference is None else compact(f"{difference:+.3f}")
     interval = "–" if missing(cell.low) else f"{decimal(cell.low)} to {decimal(cell.high)}"
-    mark = f" [{marks.index(row.reason) + 1}]" if _explained(cell, marks) else ""
-    return [
-        cell.dataset or row.dataset,
-        STATISTICS[row.statistic],
-        row.proxy,
-        compact(decimal(cell.ours)),
-        compact(decimal(row.value)),
-        signed,
-        compact(interval),
-        count(cell.n) if cell.n else "–",
-        cell.verdict + mark,
-    ]
+    marks = "".join(f" [{said.index(text) + 1}]" for text in cell.remarks if text in said)
+    run = _run(cell)
+    return {
+        "data set": cell.dataset or row.dataset,
+        SUBSET: row.subset,
+        "statistic": STATISTICS[row.statistic],
+        "proxy": row.proxy,
+        "ours": compact(decimal(cell.ours)),
+        "published": compact(decimal(row.value)),
+        "difference": signed,
+        "95 %": compact(interval),
+        "n": count(cell.n) if cell.n else "–",
+        RUN: str(runs.index(run) + 1) if run in runs else "–",
+        "verdict": cell.verdict + marks,
+    }
 
 
-def _explained(cell: Cell, marks: Sequence[str]) -> bool:
-    return cell.verdict == "differs" and cell.published.reason in marks
+def _remarks(found: Sequence[Cell]) -> list[str]:
+    """What is remarked on cells, each once; their numbers are their places."""
+    return list(dict.fromkeys(text for cell in found for text in cell.remarks))
 
 
-def marks(found: Sequence[Cell]) -> list[str]:
-    """Known reasons of the cells that differ, each once; their numbers are their places."""
-    differing = [cell.published.reason for cell in found if cell.verdict == "differs"]
-    return list(dict.fromkeys(reason for reason in differing if reason))
+def _runs(found: Sequence[Cell]) -> list[str]:
+    """The runs that scores are from, each once; their numbers are their places."""
+    return list(dict.fromkeys(run for cell in found if (run := _run(cell))))
+
+
+def _run(cell: Cell) -> str:
+    """Files and making of the scores of a cell; empty for counts."""
+    return ": ".join(text for text in (", ".join(cell.files), cell.made) if text and cell.made)
 
 
 def tally(found: Sequence[Cell]) -> str:
@@ -103,16 +136,17 @@ def tally(found: Sequence[Cell]) -> str:
 
 
 def notes(found: Sequence[Cell], lacking: Sequence[Missing]) -> Iterator[str]:
-    """What has to be said beside the cells: counts, reasons, sources, and what is not scored."""
+    """What has to be said beside the cells: counts, remarks, runs, sources, and what lacks."""
     yield f"{len(found)} cells: {tally(found)}"
     yield RULE
-    for number, reason in enumerate(marks(found), 1):
-        yield f"[{number}] {reason}"
+    for number, remark in enumerate(_remarks(found), 1):
+        yield f"[{number}] {remark}"
     kinds = dict.fromkeys((cell.published.subset, cell.published.failures) for cell in found)
     for subset, failures in kinds:
         yield f"architectures: subset {subset}, failures {failures}"
-    for made in dict.fromkeys(cell.made for cell in found if cell.made):
-        yield f"our scores: {made}"
+    runs = _runs(found)
+    for number, run in enumerate(runs, 1):
+        yield f"run {number}: {run}" if len(runs) > 1 else f"our scores: {run}"
     if any(cell.dataset.endswith("-standin") for cell in found):
         yield (
             "a stand-in has the image shape and the outputs of ImageNet16-120, and images of "
@@ -121,7 +155,7 @@ def notes(found: Sequence[Cell], lacking: Sequence[Missing]) -> Iterator[str]:
     for source in dict.fromkeys(cell.published.source for cell in found):
         yield f"source: {source}"
     for need in lacking:
-        yield f"not scored, made by: {need.command}"
+        yield f"still to score: {need.command}"
 
 
 def markdown(
@@ -132,11 +166,11 @@ def markdown(
     yield ""
     yield f"Written by `{command}`."
     yield ""
-    yield f"| {' | '.join(COLUMNS)} |"
-    yield "| --- | --- | --- | ---: | ---: | ---: | --- | ---: | --- |"
-    explained = marks(found)
-    for cell in found:
-        yield f"| {' | '.join(line(cell, explained))} |"
+    header = columns(found)
+    yield f"| {' | '.join(header)} |"
+    yield f"| {' | '.join('---:' if name in NUMBERS else '---' for name in header)} |"
+    for texts in lines(found):
+        yield f"| {' | '.join(texts)} |"
     yield ""
     for note in notes(found, lacking):
         yield f"- {note}"
