@@ -352,3 +352,68 @@ def test_the_batch_of_a_protocol_of_noise_is_told_as_noise(frame, table, tmp_pat
     write_scores(frame, tmp_path / "noise.csv")
     found = evaluate(tmp_path / "noise.csv", str(table), None, "snip", "all")
     assert found.protocol == "protocol aznas, 64 noise inputs in the shape of cifar100, seed 0"
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """Members of `blind` on the embedded benchmark: 30 not scored yet, 4 failed, one of none."""
+    from zcproxy.analysis import NAMED
+
+    rng = np.random.default_rng(0)
+    chosen = tables.load("digits201")["architecture"][:N]
+    made = pd.DataFrame({"architecture": chosen})
+    for proxy in NAMED["blind"].members:
+        if proxy in ("depth", "live_convs", "live_params"):
+            continue
+        made[proxy] = [*rng.normal(size=26), *[None] * 34]
+        made[proxy] = made[proxy].astype(float)
+        made[f"{proxy}_failure"] = [None] * 26 + ["degenerate"] * 4 + ["not_scored"] * 30
+    made["zen"], made["zen_failure"] = np.nan, "not_applicable"
+    made.attrs = {**RUN, "space": "digits201", "dataset": "digits"}
+    write_scores(made, tmp_path / "waiting.parquet")
+    return tmp_path / "waiting.parquet"
+
+
+NOTES = [
+    "blind is without zen: applicable to none of the architectures",
+    "blind takes failures of a member for its lowest value: degenerate 4",
+]
+
+
+def test_what_was_not_scored_is_no_score_of_a_combination(waiting):
+    words = ("correlate", waiting, "--proxies", "blind,meco", "--resamples", 0)
+    found = json.loads(run(*words, "--json"))
+    rows = {row["proxy"]: row for row in found["proxies"]}
+    assert (rows["blind"]["n"], rows["blind"]["failures"]) == (30, 30)
+    assert (rows["meco"]["n"], rows["meco"]["failures"]) == (26, 34)
+    assert set(NOTES) < set(found["notes"])
+    text = run(*words)
+    assert all(note in text for note in NOTES)
+
+
+def test_a_report_tells_failures_of_a_combination(waiting, tmp_path):
+    words = ("report", waiting, "--proxies", "blind,meco", "--resamples", 0)
+    run(*words, "--out", tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "- `blind` has no value for 30 architectures: not_scored 30\n" in text
+    assert all(f"- {note}\n" in text for note in NOTES)
+
+
+def test_the_page_tells_failures_of_a_combination(waiting, tmp_path):
+    from zcproxy.cli.exploring import part
+    from zcproxy.page.content import failures
+
+    found = part(waiting, None, None, "blind,meco", "all")
+    assert dict(failures(found.scores, ["blind", "meco"])) == {
+        "blind": {"not_scored": 30},
+        "meco": {"not_scored": 30, "degenerate": 4},
+    }
+    assert list(found.source.notes)[-2:] == NOTES
+    own = pd.read_parquet(waiting)
+    own["architecture"], own.attrs = [f"net{i}" for i in range(N)], {}
+    for proxy in ("depth", "live_convs", "live_params"):
+        own[proxy] = np.arange(float(N))
+    write_scores(own, tmp_path / "own.csv")
+    found = part(tmp_path / "own.csv", None, None, "blind", "all")
+    assert dict(failures(found.scores, ["blind"])) == {"blind": {"not_scored": 30}}
+    assert list(found.source.notes)[-2:] == NOTES

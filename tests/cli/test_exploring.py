@@ -138,6 +138,31 @@ def test_a_stand_in_is_labeled(tmp_path):
     assert found.chosen == "imagenet16-120_test_200"
 
 
+def test_a_page_names_no_folder_of_this_machine(mine, tmp_path, monkeypatch):
+    beside = tmp_path / "beside.csv"
+    rows = {"architecture": [f"net{i}" for i in range(20)], "ours": range(20)}
+    pd.DataFrame(rows).to_csv(beside, index=False)
+    out = tmp_path / "page.html"
+    words = ["report", str(mine), "--html", f"--out={out}", "--table", str(beside)]
+    monkeypatch.setattr("sys.argv", ["zcproxy", *words])
+    run(*words[1:], "--resamples", 0)
+    found = data(out)
+    assert found["command"] == "zcproxy report mine.csv --html --out=page.html --table beside.csv"
+    assert str(tmp_path) not in out.read_text(encoding="utf-8")
+
+
+def test_files_on_a_page_are_different_and_so_are_their_names(mine, tmp_path):
+    out = tmp_path / "page.html"
+    with pytest.raises(InputError, match="named twice"):
+        run(mine, tmp_path / "." / "mine.csv", "--html", "--out", out)
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "mine.csv"
+    other.write_text(mine.read_text())
+    run(mine, other, "--html", "--out", out, "--resamples", 0)
+    names = [file["name"] for file in data(out)["files"]]
+    assert names == [f"{tmp_path.name}/mine", "other/mine"]
+
+
 def test_wrong_use_is_one_line(digits, mine, tmp_path):
     with pytest.raises(InputError, match="give --html for a page of several"):
         run(digits, mine)

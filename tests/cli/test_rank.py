@@ -6,9 +6,10 @@ import typer
 from typer.testing import CliRunner
 
 from zcproxy import spaces
+from zcproxy.analysis import Combination
 from zcproxy.cli.rank import rank
-from zcproxy.errors import InputError, InterruptedRun
-from zcproxy.store import Store, write_scores
+from zcproxy.errors import InputError, InterruptedRun, StoreError
+from zcproxy.store import Store, read_scores, write_scores
 
 app = typer.Typer(rich_markup_mode="markdown")
 app.command()(rank)
@@ -164,3 +165,144 @@ def test_own_models_are_scored(tmp_path, monkeypatch):
     sys.modules.pop("rank_zoo")
     assert text.index("wide") < text.index("narrow")
     assert "2 of 2 candidates by params (rank_zoo:f, protocol clean)" in text
+
+
+ZOO = (
+    "from torch import nn\n"
+    "def mlp(w):\n"
+    "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, w), nn.ReLU(), nn.Linear(w, 10))\n"
+    "def f():\n"
+    "    return {'narrow': mlp(2), 'wide': mlp(50), 'bad': nn.Linear(7, 10)}\n"
+)
+
+
+def test_scores_of_own_models_get_onto_the_page(tmp_path, monkeypatch):
+    import sys
+
+    from zcproxy.cli.exploring import part
+    from zcproxy.page.content import facts
+
+    (tmp_path / "out_zoo.py").write_text(ZOO)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    out = tmp_path / "scores.parquet"
+    options = ("--models", "out_zoo:f", "--dataset", "noise", "--batch-size", 4, "--out", out)
+    by = ("--by", "snip+live_params:log-rank")
+    found = json.loads(run(*options, *by, "--json", code=1).splitlines()[-1])["candidates"]
+    frame = read_scores(out).set_index("architecture")
+    assert list(frame.columns) == [
+        "snip", "snip_failure", "live_params", "live_params_failure"
+    ]  # fmt: skip
+    shown = {row["architecture"]: row["snip"] for row in found}
+    assert frame["snip"].dropna().to_dict() == {n: v for n, v in shown.items() if v is not None}
+    assert frame.loc["bad", "snip_failure"] == "error"
+    told = read_scores(out).attrs
+    assert (told["models"], told["protocol"], told["batch_size"]) == ("out_zoo:f", "clean", 4)
+    assert "space" not in told and len(told["batch_sha256"]) == 64
+    made = part(out, None, None, "all,snip+live_params:log-rank", "all")
+    assert made.proxies == ["snip", "live_params", "snip+live_params:log-rank"]
+    assert ("Models", "out_zoo:f") in list(facts(made, made.proxies, {}))
+    run(*options, *by, code=1)  # the same run again replaces its file
+    with pytest.raises(StoreError, match="something else .different seed"):
+        run(*options, *by, "--seed", 1)
+    out.write_text("mine")
+    with pytest.raises(StoreError, match="something else"):
+        run(*options, *by)
+    assert out.read_text() == "mine"
+    sys.modules.pop("out_zoo")
+
+
+def test_scores_of_architectures_are_written_as_score_writes_them(tmp_path, scores):
+    good = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    (tmp_path / "cells.txt").write_text(f"{good}\n{dead}\n")
+    options = ("--architectures", tmp_path / "cells.txt", "--by", "jacob_cov", "--workers", 1)
+    options += ("--space", "digits201", "--batch-size", 4, "--store", tmp_path / "kept.sqlite")
+    out = tmp_path / "out.csv"
+    run(*options, "--out", out, code=1)
+    frame = read_scores(out)
+    assert frame["architecture"].tolist() == [good, dead]
+    assert frame["jacob_cov_failure"].tolist()[1] == "disconnected"
+    assert (frame.attrs["space"], frame.attrs["batch_size"]) == ("digits201", 4)
+    with pytest.raises(StoreError, match="another configuration"):
+        run(*options[:-2], "--batch-size", 8, "--store", tmp_path / "b.sqlite", "--out", out)
+    with pytest.raises(InputError, match="--out belongs to --architectures and --models"):
+        run(scores[0], "--by", "snip", "--out", out)
+    with pytest.raises(StoreError, match="there is no folder"):
+        run(*options, "--out", tmp_path / "nowhere" / "x.csv")
+
+
+BLIND = list(Combination.parse("blind").members)
+WAYS = list(Combination.parse("blind").proxies)
+
+
+def test_a_file_is_ranked_by_a_combination_of_combinations(tmp_path):
+    """Counts come from the space; what was not scored has no rank, what fails comes last."""
+    chosen = spaces.get("nasbench201").architectures()[:6]
+    frame = pd.DataFrame({"architecture": chosen})
+    for proxy in BLIND:
+        if proxy not in ("depth", "live_convs", "live_params"):
+            frame[proxy] = [6.0, 5.0, 4.0, 3.0, None, None]
+            frame[f"{proxy}_failure"] = [None] * 4 + ["not_scored", "disconnected"]
+    frame.attrs = {"space": "nasbench201", "dataset": "cifar10", "protocol": "clean"}
+    write_scores(frame, tmp_path / "scores.parquet")
+    text = run(tmp_path / "scores.parquet", "--by", "blind", "--top", 0, "--json")
+    found = json.loads(text)
+    rows = found["candidates"]
+    assert [name for name in rows[0] if name.startswith("blind")] == WAYS
+    assert rows[-1]["architecture"] == chosen[4] and rows[-1]["score"] is None
+    assert rows[-1]["reason"].startswith("az_expressivity: not_scored; meco: not_scored")
+    assert {row["architecture"] for row in rows[:5]} == {*chosen[:4], chosen[5]}
+    last = next(row for row in rows if row["architecture"] == chosen[5])
+    assert last["blind_activations"] == min(row["blind_activations"] for row in rows[:5])
+    note = "blind takes failures of a member for its lowest value: disconnected 1"
+    assert note in found["notes"]
+    text = run(tmp_path / "scores.parquet", "--by", "blind")
+    assert "5 of 5 candidates by blind" in text and note in text
+
+
+def test_architectures_are_ranked_by_a_combination_of_combinations(tmp_path):
+    good = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+    rich = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|"
+    dead = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    (tmp_path / "cells.txt").write_text(f"{dead}\n{good}\n{rich}\n")
+    options = ("--space", "digits201", "--batch-size", 8, "--workers", 1)
+    options += ("--store", tmp_path / "s.sqlite", "--json")
+    text = run("--architectures", tmp_path / "cells.txt", "--by", "blind", *options)
+    rows = json.loads(text.splitlines()[-1])["candidates"]
+    assert {row["architecture"] for row in rows} == {good, rich, dead}
+    assert rows[-1]["architecture"] == dead and rows[-1]["score"] is not None
+    with Store.read(tmp_path / "s.sqlite") as store:
+        assert store.requested() == ([dead, good, rich], BLIND)
+
+
+def test_own_models_are_ranked_by_a_combination_of_combinations(tmp_path, monkeypatch):
+    """Members that apply to no model drop out for all; those that apply to some leave the rest."""
+    import sys
+
+    (tmp_path / "blind_zoo.py").write_text(
+        "from torch import nn\n"
+        "def mlp(w):\n"
+        "    layers = nn.Flatten(), nn.Linear(3072, w), nn.ReLU(), nn.Linear(w, 10)\n"
+        "    return nn.Sequential(*layers)\n"
+        "def mlps():\n"
+        "    return {'narrow': mlp(2), 'wide': mlp(9)}\n"
+        "def conv():\n"
+        "    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()\n"
+        "    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)\n"
+        "    return nn.Sequential(*layers, *head)\n"
+        "def both():\n"
+        "    return {**mlps(), 'conv': conv()}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    options = ("--dataset", "noise", "--batch-size", 4, "--by", "blind", "--json")
+    found = json.loads(run("--models", "blind_zoo:mlps", *options).splitlines()[-1])
+    assert all(row["score"] is not None for row in found["candidates"])
+    (note,) = [note for note in found["notes"] if "is without" in note]
+    assert note.startswith("blind is without ") and "meco" in note and "nwot" not in note
+    text = run("--models", "blind_zoo:both", *options, code=1)
+    sys.modules.pop("blind_zoo")
+    rows = {row["architecture"]: row for row in json.loads(text.splitlines()[-1])["candidates"]}
+    assert rows["narrow"]["score"] is None and rows["conv"]["score"] is not None
+    assert "meco: not_applicable" in rows["narrow"]["reason"]

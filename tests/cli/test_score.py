@@ -23,7 +23,7 @@ from zcproxy.cli.score import parse_proxies, score
 from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError, StoreError
 from zcproxy.runs import Progress
-from zcproxy.store import Store, read_scores
+from zcproxy.store import Row, Store, read_scores
 
 SPACE = spaces.get("digits201")
 CONV = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
@@ -136,6 +136,7 @@ def test_the_same_command_again_scores_nothing_and_says_the_same(folder: Path) -
         "architectures": 1,
         "networks": 1,
         "failures": {},
+        "examples": {},
         "proxies": ["snip"],
         "out": None,
     }
@@ -158,8 +159,63 @@ def test_a_failed_score_exits_1_and_is_named(folder: Path) -> None:
     names = write(folder / "names.txt", CONV, NONE)
     result = call(*DIGITS, "--proxies", "jacob_cov", "--architectures", names, "--out", "s.csv")
     assert result.exit_code == 1
-    assert "failed scores  1 disconnected" in result.stdout
+    lines = result.stdout.splitlines()
+    place = lines.index("failed scores  1 disconnected")
+    told = "  disconnected such as jacob_cov: no path leads from the input to the output"
+    assert lines[place + 1] == told
     assert read_scores(folder / "s.csv")["jacob_cov_failure"][1] == "disconnected"
+
+
+def test_every_kind_of_failure_has_one_line_with_an_example(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV, DEAD, NONE)
+    arguments = (*DIGITS, "--proxies", "snip,plain,jacob_cov", "--architectures", names)
+    call(*arguments, "--store", "s.sqlite")
+    with Store.read("s.sqlite") as store:
+        configuration = store.configuration
+    with Store.open("s.sqlite", configuration) as store:
+        keys = {row.network for row in store.rows()}
+        store.forget([(key, "snip") for key in keys])
+        told = "ZeroDivisionError: division by zero\nsecond line"
+        store.add([Row(key, "snip", None, "error", told) for key in keys], {})
+    lines = call(*arguments, "--store", "s.sqlite").stdout.splitlines()
+    place = lines.index("failed scores  1 disconnected, 2 error")
+    assert lines[place + 1].startswith("  disconnected such as jacob_cov: no path leads")
+    assert lines[place + 2] == "  error        such as snip: ZeroDivisionError: division by zero"
+    assert lines[place + 3].startswith("time ")
+
+
+def test_a_table_of_another_run_is_not_overwritten(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    common = (*DIGITS, "--proxies", "params", "--architectures", names)
+    for out in ("s.csv", "s.parquet"):
+        (folder / out).touch()
+        call(*common, "--out", out)
+        first = (folder / out).read_bytes()
+        call(*common, "--out", out)
+        call(*DIGITS, "--proxies", "snip", "--architectures", names, "--out", out)
+        assert (folder / out).read_bytes() != first
+        kept = (folder / out).read_bytes()
+        for option, told in (
+            (("--protocol", "abdelfattah2021"), "wanted protocol: abdelfattah2021, not clean"),
+            (("--seed", "1"), "wanted seed: 1, not 0"),
+        ):
+            match = f"{out} holds scores of another configuration .*{told}.*another file with --out"
+            with pytest.raises(StoreError, match=match) as caught:
+                call(*common, *option, "--out", out)
+            assert "\n" not in str(caught.value)
+            assert (folder / out).read_bytes() == kept
+
+
+@pytest.mark.parametrize("text", ["architecture,mine\na,1\n", "my notes\n"])
+def test_a_file_that_is_no_table_of_scores_is_not_overwritten(folder: Path, text: str) -> None:
+    (folder / "s.csv").write_text(text)
+    names = write(folder / "names.txt", CONV)
+    arguments = (*DIGITS, "--proxies", "params", "--architectures", names, "--out", "s.csv")
+    with pytest.raises(StoreError, match=r"s\.csv is there and no table of this run") as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    assert (folder / "s.csv").read_text() == text
+    assert list(folder.glob("*.sqlite")) == []
 
 
 def test_settings_reach_the_run(folder: Path) -> None:

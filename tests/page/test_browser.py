@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from zcproxy import spaces
+from zcproxy.page import Part, write_page
 from zcproxy.spaces.nasbench201 import EDGES, OPERATIONS, parse
 
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
@@ -238,6 +239,98 @@ def test_hovering_shows_the_architecture_and_clicking_keeps_it(visit, sampled):
     page.locator("#title").hover()
     assert architecture.inner_text() == sampled.scores["architecture"][row]
     assert f"row={row}" in page.url
+
+
+def test_a_click_keeps_what_is_pointed_at(visit):
+    """A click tells whole pixels only, too few just beside the middle of two dots."""
+    page = visit("#x=synflow&xscale=rank&yscale=rank")
+    page.evaluate("document.fonts.ready")
+    box = page.locator("#marks").bounding_box()
+    rows = shown(page)
+    places = page.evaluate("rows => rows.map((row) => window.zcproxyPage.where(row))", rows)
+    at = np.array([[place["x"], place["y"]] for place in places])
+    corner = np.array([box["x"], box["y"]])
+
+    def nearest(place):
+        return int(np.argmin(np.hypot(*(at - place).T)))
+
+    found = []
+    for i, j in itertools.combinations(range(len(rows)), 2):
+        middle = (at[i] + at[j]) / 2
+        if not 3 < np.hypot(*(at[i] - at[j])) < 9:
+            continue
+        place = middle + 0.1 * (at[j] - at[i]) / np.hypot(*(at[j] - at[i]))
+        if nearest(place) == j and nearest(np.floor(corner + place) - corner) == i:
+            found.append((rows[j], corner + place))
+    assert len(found) >= 8
+    for row, place in found[:8]:
+        page.mouse.move(*place)
+        page.wait_for_function(
+            "row => document.getElementById('detail').dataset.row === row", arg=str(row)
+        )
+        page.mouse.click(*place)
+        assert page.evaluate("window.zcproxyPage.state().kept") == row
+        page.locator("#title").hover()
+        assert page.locator("#detail").get_attribute("data-row") == str(row)
+
+
+@pytest.mark.parametrize("device", [DESKTOP, PHONE])
+def test_every_architecture_of_one_place_can_be_reached(visit, sampled, device):
+    page, frame = visit("#x=live_params&y=cifar10_test_12", device=device), frame_of(sampled)
+    together = frame.groupby(["live_params", "cifar10_test_12"]).groups.values()
+    same = max((rows.tolist() for rows in together), key=len)
+    assert len(same) >= 2
+    place = page.evaluate("row => window.zcproxyPage.where(row)", same[0])
+    marks = page.locator("#marks")
+    act = marks.click if device is DESKTOP else marks.tap
+    seen = []
+    for _ in range(len(same) + 1):
+        act(position=place)
+        seen.append(page.evaluate("window.zcproxyPage.state().kept"))
+        told = page.locator("#here").inner_text()
+        assert told.startswith(f"{same.index(seen[-1]) + 1} of {len(same)} here")
+        if device is DESKTOP:
+            marks.hover(position=place)
+            assert page.locator("#detail").get_attribute("data-row") == str(seen[-1])
+    assert sorted(seen[:-1]) == same
+    assert seen[-1] == seen[0]
+    row, alone_at = alone(page)
+    act(position=alone_at)
+    act(position=alone_at)
+    assert page.evaluate("window.zcproxyPage.state().kept") == row
+    assert page.locator("#here").count() == 0
+
+
+def test_counts_are_shown_exactly_and_rounded_scores_are_not(visit, tmp_path):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(117_000_000, 118_000_000, 600)
+    scores = pd.DataFrame({"architecture": [f"net{i}" for i in range(600)], "flops": counts})
+    scores["synflow"] = rng.random(600) * 1e8
+    truth = pd.DataFrame(index=scores["architecture"])
+    part = Part("counted", scores, ["flops", "synflow"], truth, None)
+    file = write_page(tmp_path / "counted.html", [part])
+    page = visit("#x=flops&y=synflow&row=7", file=file)
+    flops, synflow = page.locator("#detail .value:not(.head)").all_inner_texts()
+    assert flops == f"{counts[7]:,}"
+    mantissa, _ = f"{scores['synflow'][7]:.3e}".split("e")
+    assert synflow.startswith(f"{mantissa}×10")
+
+
+@pytest.mark.parametrize("wrong", ["2.5", "7", "-1", "99"])
+def test_fields_of_counts_take_counts_alone(visit, wrong):
+    page = visit("#x=synflow")
+    everything = number(page, "shown")
+    field = page.locator("[data-least=nor_conv_3x3]")
+    settled(page, lambda: field.fill("1"))
+    assert number(page, "shown") < everything
+    settled(page, lambda: field.fill(wrong))
+    assert field.get_attribute("aria-invalid") == "true"
+    assert number(page, "shown") == everything
+    assert "least" not in page.url
+    field.blur()
+    assert field.input_value() == "0"
+    assert field.get_attribute("aria-invalid") is None
+    assert number(visit(f"#x=synflow&least.nor_conv_3x3={wrong}"), "shown") == everything
 
 
 def test_tapping_on_a_phone_shows_the_architecture(visit, sampled):

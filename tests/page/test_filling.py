@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,7 @@ from zcproxy.page import Part, write_page
 from zcproxy.page.content import Settings
 from zcproxy.page.filling import filled, script_safe, substituted
 from zcproxy.page.packing import inflated, numbers, rounded, unpacked
+from zcproxy.report_text import Source
 
 QUICK = Settings(resamples=0)
 
@@ -182,6 +184,23 @@ def test_an_accuracy_without_architectures_is_a_problem_not_an_end(sampled):
     tables = json.loads(Elements(filled([part], QUICK)).scripts[0])["files"][0]["agreement"]
     assert "none of the 600" in tables["empty"]["problem"]
     assert "problem" not in tables["cifar10_test_12"]
+
+
+def test_files_of_different_protocols_are_told_apart(sampled, named):
+    """On every file of the page, for one is shown at a time."""
+    other = replace(sampled, name="others", source=Source(run={"protocol": "aznas"}))
+    smaller = replace(
+        sampled, name="few", source=Source(run={"protocol": "aznas", "batch_size": 2})
+    )
+    for parts, told in (
+        ([sampled, sampled], []),
+        ([sampled, other], ["cells: protocol clean, batch size 64; others: protocol aznas."]),
+        ([other, smaller], ["others: protocol aznas; few: protocol aznas, batch size 2."]),
+        ([other, named], ["others: protocol aznas; mine</title>: protocol not stated."]),
+    ):
+        files = json.loads(Elements(filled(parts, QUICK)).scripts[0])["files"]
+        for file in files:
+            assert [note.partition("in the same way. ")[2] for note in file["notes"]] == told
 
 
 def test_progress_counts_tables(sampled, named):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from zcproxy.page.packing import Blobs, grouped, rounded, unpacked
+from zcproxy.page.packing import Blobs, grouped, rounded, unpacked, whole
 
 ANY = st.floats(allow_infinity=False, width=64) | st.sampled_from([0.0, -0.0, 1.0, 1e300, -1e-300])
 
@@ -39,6 +39,18 @@ def test_rounding_keeps_what_twenty_bits_would_merge():
     assert np.isfinite(rounded([-np.inf, np.inf, 1e308])).all()
     loose = rounded([1 / 3, 2 / 3])
     assert (loose.view(np.uint64) & np.uint64((1 << 32) - 1) == 0).all()
+
+
+def test_counts_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(10**8, 10**9, 600).astype(float)
+    counts[0] = np.nan
+    assert whole(counts)
+    np.testing.assert_array_equal(rounded(counts), counts)
+    assert not (rounded(counts[1:] + 0.5) == counts[1:] + 0.5).all()
+    assert not whole([0.5, 1.0])
+    assert not whole([np.inf, 1.0])
+    assert not whole([2.0**60])
 
 
 @given(st.lists(ANY, min_size=1, max_size=40), st.integers(1, 6))

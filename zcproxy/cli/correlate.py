@@ -78,9 +78,9 @@ def correlate(
 
     Spearman's rho and Kendall's tau-b are signed and carry 95 % bootstrap intervals. `partial` is
     Spearman's correlation given the number of live parameters, the baseline that every proxy
-    should beat. `top 10 %` is Spearman's correlation among the best architectures; `overlap` the
-    share of the k best that a proxy's k best contain; `regret` the accuracy (in points) lost by
-    training only a proxy's k best.
+    should beat. `top 10 %` is Spearman's correlation among the best by accuracy of all
+    architectures, n of which have a score; `overlap` the share of the k best that a proxy's k best
+    contain; `regret` the accuracy (in points) lost by training only a proxy's k best.
 
     The accuracies come from a table: `zcproxy data list` shows which are here, `zcproxy data
     fetch nasbench201` gets those of NAS-Bench-201.
@@ -178,7 +178,7 @@ def selection_columns(rows: pd.DataFrame, settings: dict[Any, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("proxy", no_wrap=True)
     share = f"{100 * settings['top']:g}"
-    names = {f"top{share}": f"top {share} %"}
+    names = {f"top{share}": f"top {share} %", f"top{share}_n": "n"}
     for k in settings["ks"]:
         names |= {f"overlap@{k}": f"overlap@{k}", f"regret@{k}": f"regret@{k}"}
     for title in names.values():
@@ -194,8 +194,10 @@ def selection_columns(rows: pd.DataFrame, settings: dict[Any, Any]) -> Table:
 
 def selection_number(value: object, name: str) -> str:
     """Regret in points with two decimals, shares and correlations with three."""
-    from zcproxy.numerals import compact, decimal
+    from zcproxy.numerals import compact, count, decimal
 
+    if name.endswith("_n"):
+        return count(value)
     return decimal(value, 2) if name.startswith("regret") else compact(decimal(value))
 
 

@@ -80,7 +80,7 @@ def evaluate(
     accuracy.
     """
     from zcproxy import spaces, tables
-    from zcproxy.analysis import select_columns, with_combinations
+    from zcproxy.analysis import combination_notes, select_columns, with_combinations
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
@@ -98,6 +98,7 @@ def evaluate(
     scores = of_subset(scores, subset, space)
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
     scores = with_counts(scores, wanted, space, run.get("dataset"))
+    notes += combination_notes(scores, names)
     scores = with_combinations(scores, names)
     select_columns(scores, names)
     baseline = BASELINE if BASELINE in scores.columns else None
@@ -272,13 +273,9 @@ def with_counts(
 
 def members(names: Iterable[str]) -> list[str]:
     """The proxies that are named, those of combinations (and of combinations of them) instead."""
-    from zcproxy.analysis import NAMED, Combination
+    from zcproxy.analysis import Combination
 
-    found: list[str] = []
-    for name in names:
-        for part in Combination.parse(name).proxies:
-            found += members([part]) if part in NAMED else [part]
-    return found
+    return [member for name in names for member in Combination.parse(name).members]
 
 
 def chosen_proxies(text: str, scores: pd.DataFrame) -> list[str]:

@@ -109,7 +109,7 @@ def of_user(
     """Scores of a user's candidates, with the columns of a CSV file or with no accuracies."""
     import pandas as pd
 
-    from zcproxy.analysis import select_columns, with_combinations
+    from zcproxy.analysis import combination_notes, select_columns, with_combinations
     from zcproxy.cli.evaluation import BASELINE, chosen_proxies, origin
     from zcproxy.page import Part
     from zcproxy.report_text import Source
@@ -117,6 +117,7 @@ def of_user(
     if subset != "all":
         raise InputError(f"subset '{subset}' needs a space, which the file of scores does not name")
     names = chosen_proxies(proxies, scores)
+    notes = [*origin(scores), *combination_notes(scores, names)]
     scores = with_combinations(scores, names)
     select_columns(scores, names)
     truths = pd.DataFrame(index=scores["architecture"])
@@ -128,7 +129,7 @@ def of_user(
     source = Source(
         table=str(table),
         run={str(name): value for name, value in scores.attrs.items()},
-        notes=origin(scores),
+        notes=notes,
     )
     chosen = accuracy or (str(truths.columns[0]) if len(truths.columns) else None)
     made = Part(path.stem, scores, names, truths, chosen, source=source)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from zcproxy.analysis import Combination
+    from zcproxy.datasets import Batch
     from zcproxy.runs import Setup
+
+    Run = dict[str, object]
 
 __all__ = ["rank"]
 
@@ -82,6 +85,13 @@ def rank(
     ] = None,
     batch_seed: Annotated[int, typer.Option(min=0, help="Which batch of the data set.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the scores of --architectures or --models (.parquet or .csv), as "
+            "zcproxy score does; zcproxy report --html shows them."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for machines.")] = False,
 ) -> None:
@@ -100,10 +110,13 @@ def rank(
     `zcproxy rank --architectures cells.txt --dataset cifar10 --by nwot+live_params:log-rank`
 
     `zcproxy rank --models mypackage.zoo:candidates --dataset mine.npz --by snip+nwot:mean-rank`
+
+    `zcproxy rank --models mypackage.zoo:candidates --by snip --out scores.parquet`
     """
-    from zcproxy.analysis import Combination, ranking
+    from zcproxy.analysis import Combination, combination_notes, ranking
     from zcproxy.cli.evaluation import origin
     from zcproxy.cli.running import cores, default_store
+    from zcproxy.store.frame import check_output
 
     if as_json and as_csv:
         raise InputError("give either --json or --csv")
@@ -111,6 +124,10 @@ def rank(
         raise InputError("give one of: a file of scores, --architectures FILE, --models REFERENCE")
     if architectures is None and (store is not None or workers is not None):
         raise InputError("--store and --workers belong to --architectures")
+    if scores is not None and out is not None:
+        raise InputError("--out belongs to --architectures and --models; these scores are a file")
+    if out is not None:
+        check_output(out)
     combination = Combination.parse(by)
     batch = (batch_size, batch_seed)
     remarks: list[str] = []
@@ -122,12 +139,13 @@ def rank(
         check_proxies(combination)
         setup = prepared(space, dataset, protocol, batch, seed)
         place = store or default_store(setup.configuration)
-        frame = score_architectures(setup, chosen, combination, place, workers or cores())
+        frame = score_architectures(setup, chosen, combination, place, workers or cores(), out)
         what = f"{architectures.name}, {space}, protocol {protocol}"
         remarks = [f"the scores are kept in {place}"]
     else:
-        frame = score_own(str(models), combination, dataset, protocol, batch, seed)
+        frame = score_own(str(models), combination, dataset, protocol, batch, seed, out)
         what = f"{models}, protocol {protocol}"
+    remarks += combination_notes(frame, [str(combination)])
     result = ranking(frame, combination)
     show(result, combination, what, top, as_json, as_csv, remarks)
     if scores is None and result["score"].isna().any():
@@ -141,7 +159,7 @@ def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
 
     frame = read_scores(path)
     run = frame.attrs
-    frame = with_counts(frame, combination.proxies, run.get("space"), run.get("dataset"))
+    frame = with_counts(frame, combination.members, run.get("space"), run.get("dataset"))
     stated = f", {run.get('space')}, protocol {run.get('protocol')}" if run else ""
     return frame, f"{path.name}{stated}"
 
@@ -172,20 +190,31 @@ def prepared(
 
 
 def score_architectures(
-    setup: Setup, chosen: list[str], combination: Combination, store: Path, workers: int
+    setup: Setup,
+    chosen: list[str],
+    combination: Combination,
+    store: Path,
+    workers: int,
+    out: Path | None,
 ) -> pd.DataFrame:
     """Scores of architectures by way of a store, with the message of every failure."""
     from zcproxy import spaces
-    from zcproxy.cli.running import run_kept, scores_of
+    from zcproxy.cli.running import run_kept, scores_of, write_kept
     from zcproxy.store import Store
+    from zcproxy.store.frame import check_replaced
 
-    run_kept(setup, chosen, combination.proxies, store, workers)
-    frame = scores_of(store, chosen, combination.proxies)
+    wanted = list(combination.members)
+    if out is not None:
+        check_replaced(out, setup.configuration)
+    run_kept(setup, chosen, wanted, store, workers)
+    if out is not None:
+        write_kept(store, chosen, wanted, out)
+    frame = scores_of(store, chosen, wanted)
     with Store.read(store) as opened:
         failed = [row for row in opened.rows() if row.failure is not None]
     told = {(row.network, row.proxy): f"{row.failure}: {row.message}" for row in failed}
     key = spaces.get(setup.configuration.space).key
-    for name in combination.proxies:
+    for name in wanted:
         frame[f"{name}_failure"] = [told.get((key(a), name)) for a in chosen]
     return frame
 
@@ -197,6 +226,7 @@ def score_own(
     protocol: str,
     batch: tuple[int | None, int],
     seed: int,
+    out: Path | None,
 ) -> pd.DataFrame:
     """Scores of the models that a factory gives."""
     from zcproxy.candidates import initialized, load_models, score_models
@@ -205,11 +235,68 @@ def score_own(
 
     check_proxies(combination)
     images = batch_of(dataset or "cifar10", protocol, *batch)
+    run = run_of(reference, images, protocol, batch[1], seed)
+    if out is not None:
+        check_same_run(out, run)
     models = load_models(reference, seed)
     for model in models.values():
         initialized(model, protocol, seed)
     with bar("scoring") as progress:
-        return score_models(models, images, combination.proxies, protocol, seed, progress)
+        frame = score_models(models, images, list(combination.members), protocol, seed, progress)
+    if out is not None:
+        write_own(frame, run, list(combination.members), out)
+    return frame
+
+
+def run_of(reference: str, images: Batch, protocol: str, batch_seed: int, seed: int) -> Run:
+    """What fixes the scores of models, as a file of scores tells it."""
+    return {
+        "models": reference,
+        "dataset": images.name,
+        "batch_sha256": images.sha256,
+        "shape": list(images.inputs.shape[1:]),
+        "classes": images.classes,
+        "batch_size": len(images.inputs),
+        "batch_seed": batch_seed,
+        "seed": seed,
+        "protocol": protocol,
+    }
+
+
+def check_same_run(out: Path, run: Run) -> None:
+    """Raise StoreError where a file that would be replaced is none, or not one of the same run."""
+    from zcproxy.errors import DataError, StoreError
+    from zcproxy.store import read_scores
+
+    if not out.exists() or not out.stat().st_size:
+        return
+    try:
+        told = read_scores(out).attrs
+    except DataError:
+        told = {}
+    different = [name.replace("_", " ") for name in run if told.get(name) != run[name]]
+    if different:
+        raise StoreError(
+            f"{out} is there and holds something else (different {', '.join(different)}); choose "
+            "another file with --out, or remove it first"
+        )
+
+
+def write_own(frame: pd.DataFrame, run: Run, names: list[str], out: Path) -> None:
+    """Write scores of models as `zcproxy score` writes scores: failures by their kind alone."""
+    from zcproxy.runs.items import versions
+    from zcproxy.store import write_scores
+    from zcproxy.store.frame import FAILURE
+
+    told = frame.copy()
+    for name in (f"{proxy}{FAILURE}" for proxy in names):
+        if name not in told.columns:
+            continue
+        texts = told[name].tolist()
+        told[name] = [text.partition(":")[0] if isinstance(text, str) else None for text in texts]
+    told.attrs = {str(name): value for name, value in run.items()}
+    told.attrs |= {"proxies": names, "versions": versions()}
+    write_scores(told, out)
 
 
 def check_proxies(combination: Combination) -> None:
@@ -217,7 +304,7 @@ def check_proxies(combination: Combination) -> None:
     from zcproxy import proxies
     from zcproxy.errors import unknown
 
-    for name in combination.proxies:
+    for name in combination.members:
         if name not in proxies.names():
             raise unknown("proxy", name, proxies.names(), "zcproxy list proxies shows all")
 
@@ -241,7 +328,8 @@ def show(
         if as_csv:
             typer.echo(rows.to_csv(index=False), nl=False)
             return
-        facts = {"by": str(combination), "of": len(result), "candidates": records(rows)}
+        facts = {"by": str(combination), "of": len(result), "notes": list(remarks)}
+        facts["candidates"] = records(rows)
         typer.echo(json.dumps(facts))
         return
     console = Console(highlight=False)
@@ -258,6 +346,8 @@ def show(
 
 def screen(listed: pd.DataFrame, shared: pd.Series[bool], combination: Combination) -> Table:
     """The candidates as a table; a shared rank is marked with =."""
+    from zcproxy.numerals import NONE, missing
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("rank", justify="right")
     parts = list(combination.proxies) if combination.rule else []
@@ -265,7 +355,7 @@ def screen(listed: pd.DataFrame, shared: pd.Series[bool], combination: Combinati
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("candidate", no_wrap=True)
     for (_, row), tied in zip(listed.iterrows(), shared, strict=True):
-        numbers = (f"{row[name]:.5g}" for name in ("score", *parts))
+        numbers = (NONE if missing(row[name]) else f"{row[name]:.5g}" for name in ("score", *parts))
         table.add_row(f"{row['rank']}{'=' if tied else ' '}", *numbers, row["architecture"])
     return table
 

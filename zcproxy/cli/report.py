@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,9 +116,13 @@ def write_page(
     place = out or Path(f"{scores[0].stem}.html")
     if place.suffix not in (".html", ".htm"):
         raise InputError(f"{place} does not end in .html; --html writes one such file")
-    parts = [part(path, table, accuracy, proxies, subset) for path in scores]
+    names = different_names(scores)
+    parts = [
+        replace(part(path, table, accuracy, proxies, subset), name=name)
+        for path, name in zip(scores, names, strict=True)
+    ]
     with bar("comparing") as progress:
-        page.write_page(place, parts, settings, command(), progress)
+        page.write_page(place, parts, settings, command(shared=True), progress)
     typer.echo(f"{place}")
 
 
@@ -169,6 +174,32 @@ def write_folder(
     typer.echo(f"{folder / 'README.md'}")
 
 
-def command() -> str:
-    """The command line that runs, for whoever wants to repeat it."""
-    return shlex.join(["zcproxy", *sys.argv[1:]])
+def different_names(paths: list[Path]) -> list[str]:
+    """What a page calls the files: their names, with as many folders as tell them apart.
+
+    Raises InputError where a file is named twice.
+    """
+    places = [path.resolve().with_suffix("") for path in paths]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError("a file of scores is named twice; give every file once")
+    for parts in range(1, max(len(place.parts) for place in places) + 1):
+        names = ["/".join(place.parts[-parts:]) for place in places]
+        if len(set(names)) == len(names):
+            return names
+    return [path.name for path in paths]
+
+
+def command(shared: bool = False) -> str:
+    """The command line that runs, for whoever wants to repeat it.
+
+    In what is `shared` with others, absolute paths stand without the folders of this machine.
+    """
+    words = [without_folders(word) if shared else word for word in sys.argv[1:]]
+    return shlex.join(["zcproxy", *words])
+
+
+def without_folders(word: str) -> str:
+    """The last part of an absolute path, also behind `--option=`; any other word as it is."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    path = Path(value)
+    return f"{option}{equals}{path.name}" if path.is_absolute() else word

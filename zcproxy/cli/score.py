@@ -141,10 +141,10 @@ def score(
         )
         return
     assert space is not None
+    from zcproxy.store.frame import check_output, check_replaced
+
     chosen = _architectures(space, architectures, table, sample, sample_seed)
     if out is not None:
-        from zcproxy.store.frame import check_output
-
         check_output(out)
     from zcproxy import spaces
     from zcproxy.runs import prepare
@@ -157,6 +157,8 @@ def score(
         seed=seed,
         protocol=protocol,
     )
+    if out is not None:
+        check_replaced(out, setup.configuration)
     place = store or default_store(setup.configuration)
     here = _processes(device) if ray is None else None
     summary = run_kept(setup, chosen, names, place, workers or here, retry, ray, device, stack)
@@ -253,6 +255,9 @@ def _print_summary(
     }
     for name, text in lines.items():
         typer.echo(f"{name:<14} {text}")
+        if name == "failed scores":
+            for kind, example in sorted(summary.examples.items()):
+                typer.echo(f"  {kind:<12} such as {example.splitlines()[0]}")
 
 
 def _score_model(

@@ -25,7 +25,9 @@ function columnWords(name, table, baseline) {
   }[what];
   if (known) return { title: known[0], kind: known[1], note: known[2] };
   const share = /^top([\d.]+)$/.exec(name);
-  if (share) return { title: `top ${share[1]} %`, kind: "number", note: `Spearman's correlation among the best ${share[1]} % by accuracy.` };
+  if (share) return { title: `top ${share[1]} %`, kind: "number", note: `Spearman's correlation among the best ${share[1]} % by accuracy of all architectures compared.` };
+  const many = /^top([\d.]+)_n$/.exec(name);
+  if (many) return { title: `n of top\n${many[1]} %`, kind: "count", note: `Of the best ${many[1]} % by accuracy, how many have a value of this proxy.` };
   return { title: name, kind: "number", note: "" };
 }
 

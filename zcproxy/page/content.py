@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from zcproxy.errors import InputError
 from zcproxy.numerals import count, missing
-from zcproxy.page.packing import LEVELS, Blobs, Coded, grouped, rounded
+from zcproxy.page.packing import LEVELS, Blobs, Coded, grouped, rounded, whole
 from zcproxy.report_text import DATASETS, Source, accuracy_label, best_first, versions
 
 __all__ = ["Part", "Settings", "content"]
@@ -74,7 +75,8 @@ def content(part: Part, blobs: Blobs, settings: Settings, step: Step) -> dict[st
         "index": index(architectures, part.source.run.get("space"), blobs),
         "groups": None if groups is None else blobs.numbers(groups.astype(np.float64)),
         "scores": [
-            {"name": name, "failures": told.get(name, {})} | blobs.column(column, groups)
+            {"name": name, "failures": told.get(name, {}), "whole": whole(column)}
+            | blobs.column(column, groups)
             for name, column in values.items()
         ],
         "accuracies": [
@@ -173,7 +175,10 @@ def facts(
 
     run, source = part.source.run, part.source
     if run:
-        yield "Space", str(run.get("space", "not stated"))
+        if run.get("models"):
+            yield "Models", str(run["models"])
+        else:
+            yield "Space", str(run.get("space", "not stated"))
         yield "Data set", dataset_words(part) or "not stated"
         yield "Protocol", str(run.get("protocol", "not stated"))
         yield "Batch", f"{batch_in_words(run)}, seed {run.get('batch_seed')}"
@@ -188,7 +193,10 @@ def facts(
         yield f"Without {name}", ", ".join(f"{kind} {count(n)}" for kind, n in kinds.items())
     if len(part.accuracies.columns):
         many = "column" if len(part.accuracies.columns) == 1 else "columns"
-        yield "Accuracies", f"{len(part.accuracies.columns)} {many} of {source.table} (%)"
+        yield (
+            "Accuracies",
+            f"{len(part.accuracies.columns)} {many} of {PurePath(source.table).name} (%)",
+        )
         yield "Shown first", f"{part.chosen}"
     else:
         yield "Accuracies", "none: proxies can be compared with each other"

@@ -11,6 +11,8 @@ function writeDetail(place, file, view, row) {
   const name = make("div", { className: "name" });
   const number = file.indices ? `Architecture #${file.indices[row]}` : "Architecture";
   name.append(make("h3", { textContent: number }), make("span", { className: "code", id: "architecture", textContent: file.names[row] }));
+  const { at, of } = placeHere(view, row);
+  if (of > 1) name.append(make("span", { className: "hint", id: "here", textContent: `${whole(at)} of ${whole(of)} here; click or tap again for the next` }));
   const parts = [name];
   if (view.cells) parts.push(drawCell(view.cells, row));
   parts.push(valueList(view, row));
@@ -20,6 +22,18 @@ function writeDetail(place, file, view, row) {
   if (hints.length) parts.push(make("p", { className: "hint", textContent: hints.join(" ") }));
   parts.push(everything(file, row));
   place.replaceChildren(...parts);
+}
+
+/** Which of the shown rows with the same two values a row is, from 1, and how many these are. */
+function placeHere(view, row) {
+  const here = rowsHere(view, row);
+  return { at: here.indexOf(row) + 1, of: here.length };
+}
+
+/** The shown rows with the same two values, in order; none for a row that is not shown. */
+function rowsHere({ x, y, shown }, row) {
+  if (!shown.includes(row)) return [];
+  return Array.from(shown).filter((other) => x.codes[other] === x.codes[row] && y.codes[other] === y.codes[row]);
 }
 
 function hint(file) {
@@ -46,7 +60,7 @@ function valueList(view, row) {
 function valueText(column, row) {
   const value = column.values[row];
   if (Number.isNaN(value)) return "no value";
-  return column.accuracy ? `${decimal(value, 2)} %` : scoreText(value);
+  return column.accuracy ? `${decimal(value, 2)} %` : scoreText(value, column.counts);
 }
 
 /** How many of `rows` are better, plus one: equal values share a place. Others than `rows` have none. */

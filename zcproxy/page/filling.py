@@ -68,6 +68,8 @@ def filled(
             progress(done, total)
 
     shown = [content(part, blobs, settings, step) for part in parts]
+    for file in shown:
+        file["notes"] += differing(parts)
     title = f"Scores and accuracies: {', '.join(part.name for part in parts)}"
     data = {"title": title, "command": command, "files": shown, "blobs": blobs.texts}
     return substituted(
@@ -79,6 +81,23 @@ def filled(
             "data": script_safe(data),
         },
     )
+
+
+def differing(parts: Sequence[Part]) -> list[str]:
+    """What must be said of files that were not scored in the same way, each with its own."""
+    if len(set(map(way, parts))) < 2:
+        return []
+    told = "; ".join(f"{part.name}: {way(part)}" for part in parts)
+    return [f"The files of this page were not scored in the same way. {told}."]
+
+
+def way(part: Part) -> str:
+    """The protocol and batch size of a file of scores, in words."""
+    run = part.source.run
+    if not run.get("protocol"):
+        return "protocol not stated"
+    size = run.get("batch_size")
+    return f"protocol {run['protocol']}" + ("" if size is None else f", batch size {size}")
 
 
 def substituted(template: str, values: dict[str, str]) -> str:

@@ -120,15 +120,26 @@ function countGroup(cells, now, told) {
       input.setAttribute("aria-label", `${label}: ${words}`);
       input.dataset[bound] = name;
       input.addEventListener("input", () => {
-        const value = input.value === "" ? idle : Number(input.value);
-        if (Number.isFinite(value) && value !== idle) now[bound][name] = value;
+        const value = input.validity.badInput ? null : input.value === "" ? idle : countFrom(input.value, cells.edges.length);
+        if (value === null) input.setAttribute("aria-invalid", "true");
+        else input.removeAttribute("aria-invalid");
+        if (value !== null && value !== idle) now[bound][name] = value;
         else delete now[bound][name];
         told();
+      });
+      input.addEventListener("change", () => {
+        input.value = now[bound][name] ?? idle;
+        input.removeAttribute("aria-invalid");
       });
       children.push(input);
     }
   }
   return group("Operations in the cell", "counts", ...children);
+}
+
+/** A count of 0 ... `most` from a text, null for anything else. */
+function countFrom(text, most) {
+  return /^\d{1,3}$/.test(text) && Number(text) <= most ? Number(text) : null;
 }
 
 function networkGroup(file, cells, now, told) {

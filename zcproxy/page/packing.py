@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Blobs", "Coded", "grouped", "rounded", "unpacked"]
+__all__ = ["Blobs", "Coded", "grouped", "rounded", "unpacked", "whole"]
 
 Floats = NDArray[np.float64]
 
@@ -34,9 +34,11 @@ def rounded(values: ArrayLike) -> Floats:
 
     Different values stay different and in order, so every rank statistic is the same; each changes
     by at most one part in two million. nan stays nan, -0 becomes 0, and an infinity the largest
-    number of its sign.
+    number of its sign. Counts (see `whole`) stay as they are.
     """
     exact = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=np.nan) + 0.0
+    if whole(exact):
+        return exact
     distinct = len(np.unique(exact[~np.isnan(exact)]))
     bits = np.where(np.isnan(exact), 0.0, exact).view(np.uint64)
     for kept in KEPT:
@@ -46,6 +48,13 @@ def rounded(values: ArrayLike) -> Floats:
         if np.isfinite(known).all() and len(np.unique(known)) == distinct:
             return near
     return exact
+
+
+def whole(values: ArrayLike) -> bool:
+    """Whether all values but nan are whole numbers that float64 tells apart, such as counts."""
+    exact = np.asarray(values, dtype=np.float64)
+    known = exact[~np.isnan(exact)]
+    return bool((np.abs(known) < 2.0**53).all() and (known == np.floor(known)).all())
 
 
 def grouped(columns: Sequence[Floats]) -> NDArray[np.int64]:

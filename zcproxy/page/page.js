@@ -70,7 +70,7 @@ function filterFrom(asked, file) {
   for (const [key, value] of asked) {
     const [what, name] = key.split(".");
     if (what === "edge" && file.cell?.edges[name] && operations.has(value)) filter.edges[name] = value;
-    if ((what === "least" || what === "most") && operations.has(name) && /^\d$/.test(value)) filter[what][name] = Number(value);
+    if ((what === "least" || what === "most") && operations.has(name) && countFrom(value, file.cell.edges.length) !== null) filter[what][name] = Number(value);
   }
   if (file.cell && ["connected", "live"].includes(asked.get("networks"))) filter.networks = asked.get("networks");
   const best = Number(asked.get("best"));
@@ -276,6 +276,19 @@ function neighbor(column, other, row, step) {
   return order[Math.min(order.length - 1, Math.max(0, at + step))];
 }
 
+/** The row that a place on the plot stands for: where the kept one lies, that one. */
+function standsFor(row) {
+  if (row === null || state.kept === null) return row;
+  return rowsHere(view, row).includes(state.kept) ? state.kept : row;
+}
+
+/** Keep a row that was clicked; once it is kept, the next one with the same two values. */
+function keepNext(row) {
+  if (row === null || row !== state.kept) return keepRow(row);
+  const here = rowsHere(view, row);
+  return keepRow(here[(here.indexOf(row) + 1) % here.length] ?? row);
+}
+
 function keepRow(row) {
   state.kept = row;
   remember();
@@ -286,20 +299,29 @@ function listenToPlot() {
   const canvas = $("marks");
   const under = (event) => {
     const box = canvas.getBoundingClientRect();
-    return plot.nearest(event.clientX - box.left, event.clientY - box.top);
+    return standsFor(plot.nearest(event.clientX - box.left, event.clientY - box.top));
   };
+  const apart = (one, other) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
   let waiting = null;
+  let aim = null; // the last place pointed at, to a fraction of a pixel, which a click does not tell
+  const take = ({ clientX, clientY }) => {
+    if (!aim || apart(aim, { clientX, clientY }) > 0) aim = { clientX, clientY };
+  };
   canvas.addEventListener("pointermove", (event) => {
     if (!view) return;
+    take(event);
     cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => point(under(event)));
+    waiting = requestAnimationFrame(() => point(under(aim)));
   });
+  canvas.addEventListener("pointerdown", take);
   canvas.addEventListener("pointerleave", () => {
     cancelAnimationFrame(waiting);
     if (view) point(null);
   });
   canvas.addEventListener("click", (event) => {
-    if (view) keepRow(under(event));
+    if (!view) return;
+    cancelAnimationFrame(waiting);
+    keepNext(under(aim && apart(aim, event) < 1.5 ? aim : event));
   });
   canvas.addEventListener("keydown", (event) => {
     if (!view) return;

@@ -57,7 +57,7 @@ async function readColumn(file, name) {
     const accuracy = file.accuracies.find((column) => column.name === name);
     const coded = accuracy ?? file.scores.find((column) => column.name === name);
     file.read.set(name, readValues(file, coded).then((values) => ({
-      name, accuracy: Boolean(accuracy), label: accuracy?.label ?? name, failures: coded.failures ?? {},
+      name, accuracy: Boolean(accuracy), label: accuracy?.label ?? name, failures: coded.failures ?? {}, counts: Boolean(coded.whole),
       values, ...ordered(values),
     })));
   }

@@ -149,11 +149,11 @@ function scientific(value, digits) {
   return `${String(digits > 2 ? mantissa : factor).replace("-", MINUS)}×${raised}`;
 }
 
-/** A score for people: whole numbers whole, others to five digits. */
-function scoreText(value) {
+/** A score for people: counts and 0 whole, others to five digits, for they are stored rounded. */
+function scoreText(value, counts) {
   if (Number.isNaN(value)) return "no value";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e12) return whole(value);
+  if (value === 0 || (counts && size < 1e12)) return whole(value);
   if (size >= 1e6 || size < 1e-3) return scientific(value, 3);
   return value.toLocaleString("en-US", { minimumSignificantDigits: 5, maximumSignificantDigits: 5 }).replace("-", MINUS);
 }

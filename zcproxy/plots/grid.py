@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ __all__ = ["value_grid"]
 
 COLUMN, ROW, LETTER = 0.52, 0.23, 0.062
 """Inches of a column, a row, and a letter of a row's name."""
+
+NOTE = 0.058
+"""Inches of a letter of the note, which is broken into lines that the picture has room for."""
 
 
 def value_grid(
@@ -44,7 +48,9 @@ def value_grid(
     signed = ends[0] < 0
     with styled() as new_figure:
         width = LETTER * max(map(len, names)) + COLUMN * columns + 0.9
-        figure = new_figure(max(3.4, width), max(1.9, ROW * rows + 1.25))
+        width = max(3.4, width)
+        above = textwrap.wrap(note, int((width - LETTER * max(map(len, names)) - 0.3) / NOTE))
+        figure = new_figure(width, max(1.9, ROW * rows + 1.25 + 0.12 * (len(above) - 1)))
         axes = figure.subplots()
         axes.set_facecolor("#d9d9d9")
         colors = "RdBu" if signed else "Blues"
@@ -57,7 +63,7 @@ def value_grid(
             axes.text(
                 j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black"
             )
-        axes.set_title(note, loc="left", fontsize=7)
+        axes.set_title("\n".join(above), loc="left", fontsize=7)
         axes.set_xticks(range(columns), [str(name) for name in values.columns])
         axes.tick_params(axis="x", rotation=45)
         for tick in axes.get_xticklabels():

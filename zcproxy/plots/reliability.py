@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["reliability_panels"]
 
 PER_ROW = 4
+LONG = 18
+"""A longer name, such as that of a combination, has lines of its own above its panel."""
 GOAL = 0.95
 
 
@@ -61,10 +64,13 @@ def set_agreement_axis(axes: Axes, low: float) -> None:
 
     axes.set_yscale("function", functions=(nearness, agreement_at))
     axes.set_ylim(low - 0.02, 1)
-    ticks = [tick for tick in (0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999) if tick >= low]
-    axes.yaxis.set_major_locator(ticker.FixedLocator([*ticks, 1]))
+    axes.yaxis.set_major_locator(ticker.FixedLocator([t for t in TICKS if t >= low]))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: compact(f"{value:g}")))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
+
+
+TICKS = (0, 0.8, 0.95, 0.99, 0.999, 1)
+"""So far apart that no two labels touch in a small panel."""
 
 
 def nearness(agreement: Floats) -> Floats:
@@ -84,7 +90,10 @@ LEAST = 1e-4
 def panel(axes: Axes, name: str, rows: pd.DataFrame) -> None:
     """One proxy: the predicted curve with its band, measured points with their bars."""
     n = count(rows["n"].iloc[0])
-    axes.set_title(f"{name}, $n$ = {n}", loc="left", fontsize=7.5)
+    title = f"{name}, $n$ = {n}"
+    if len(name) > LONG:
+        title = "\n".join([*textwrap.wrap(name, LONG), f"$n$ = {n}"])
+    axes.set_title(title, loc="left", fontsize=7.5)
     axes.axhline(GOAL, color=GREY, lw=0.6, ls=":", label=compact(f"{GOAL:g}"))
     axes.grid(axis="y", lw=0.4, color="#dddddd")
     axes.set_axisbelow(True)

@@ -132,6 +132,60 @@ def test_stability_tells_seeds_from_batches(make):
     }
 
 
+def test_stability_counts_pairs_that_share_nothing(make):
+    paths = [make("a", 1), make("b", 2, seed=1), make("c", 3, batch_seed=1)]
+    found = data("stability", *paths)
+    row = pick(found["tables"]["stability"], proxy="nwot", varying="seed and batch")
+    apart = stats.spearmanr(values(paths[1], "nwot"), values(paths[2], "nwot")).statistic
+    assert row["spearman"] == pytest.approx(apart)
+    assert row["compared"] == 1
+    assert any("means over the 1 of 3 pairs" in fact for fact in found["facts"])
+
+
+def test_stability_says_whether_averaging_helps(make, table, tmp_path, monkeypatch):
+    paths = [make(f"s{seed}", noise=seed, seed=seed) for seed in (1, 2, 3)]
+    asked = ("--table", table, "--accuracy", "cifar10_test_200")
+    by = ("--proxies", "snip,snip+nwot:mean-rank")
+    found = data("stability", *paths, *asked, *by)
+    truth = pd.read_csv(table)["cifar10_test_200"].to_numpy()[2:]
+    for proxy, columns in (("snip", ["snip"]), ("snip+nwot:mean-rank", ["snip", "nwot"])):
+        row = pick(found["tables"]["stability"], proxy=proxy)
+        ranks = [
+            stats.rankdata(sum(stats.rankdata(values(path, c).to_numpy()[2:]) for c in columns))
+            for path in paths
+        ]
+        expected = stats.spearmanr(np.mean(ranks, axis=0), truth).statistic
+        assert row["averaged"] == pytest.approx(expected)
+        each = [stats.spearmanr(one, truth).statistic for one in ranks]
+        assert row["single"] == pytest.approx(np.mean(each))
+        assert row["single_least"] == pytest.approx(min(each))
+        assert row["n_accuracy"] == N - 2
+    assert "accuracy cifar10_test_200 (%)" in found["facts"]
+    text = run("stability", *paths, *asked, *by, "--resamples", 5)
+    assert "Does averaging help? Spearman with cifar10_test_200" in text
+    rows = csv.DictReader(io.StringIO(run("stability", *paths, *asked, "--csv", "--resamples", 5)))
+    assert {"single", "averaged", "averaged_low", "gain"} <= set(next(rows))
+    monkeypatch.setenv("ZCPROXY_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = data("stability", *paths)
+    assert any("agreement with accuracy left out: there is no table" in f for f in found["facts"])
+    assert "averaged" not in found["tables"]["stability"][0]
+    with pytest.raises(DataError, match="no table 'nasbench201' found"):
+        run("stability", *paths, "--accuracy", "cifar10_test_200")
+    pd.read_csv(table).assign(arch_str=SPACE.architectures()[:N]).to_csv(table, index=False)
+    with pytest.raises(InputError, match="none of the architectures has an accuracy"):
+        run("stability", *paths, "--table", table)
+
+
+@pytest.mark.parametrize("question", ["redundancy", "bias", "ranges", "transfer", "hardware"])
+def test_no_resamples_no_intervals(make, table, devices, question):
+    beside = () if question == "redundancy" else ("--table", table)
+    path = make("a")
+    text = run(question, path, *beside, "--resamples", 0)
+    assert "snip" in text
+    run(question, path, *beside, "--resamples", 0, "--out", path.parent / "out")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -237,7 +291,12 @@ def test_ranges(make, table):
     assert five["chance_overlap"] == pytest.approx(5 / N)
     text = run("ranges", path, "--table", table, "--resamples", 5, "--halves", 5)
     assert "(random pick)" in text
+    assert "58 – 60" in text  # n of all: snip has two failures
+    assert "(6)" in text  # picked of 60 for 10 %
     assert "k = 100 left out" in text
+    text = run("ranges", path, "--table", table, "--resamples", 5, "--k", 20)
+    assert "[halves]" in text
+    assert "no interval around the number before it" in " ".join(text.split())
 
 
 def test_transfer(make, table):
@@ -256,7 +315,13 @@ def test_transfer(make, table):
         "cifar10_test_200",
         "cifar100_test_200",
     }
+    again = pick(found["tables"]["between"], proxy="nwot")
+    pair = [values(path, "nwot") for path in paths]
+    assert again["spearman"] == pytest.approx(stats.spearmanr(*pair).statistic)
+    assert (again["scored_on"], again["other"], again["n"]) == ("cifar10", "cifar100", N)
+    assert "between" not in one["tables"]
     text = run("transfer", *paths, "--table", table, "--resamples", 5)
+    assert "Every proxy with itself on another data set" in text
     assert "nwot @ cifar100" in text
     with pytest.raises(InputError, match="both scored on cifar10"):
         run("transfer", paths[0], make("c", 3, seed=1), "--table", table)
@@ -279,6 +344,11 @@ def test_hardware(make, table, devices):
     assert any("tpu_energy: 5" in fact for fact in found["facts"])
     text = run("hardware", path, *fast, "--cost", "pi_latency", "--resamples", 5)
     assert "Hypervolume" in text
+    assert "given the cost" in text
+    assert "[halves]" in text
+    median = pd.read_csv(table)["cifar10_test_200"].median()
+    assert f"Reference: {median:.2f} %, " in " ".join(text.split())
+    assert -1 <= pick(rows, cost="pi_latency", proxy="nwot")["partial"] <= 1
     assert "tpu" not in text
     with pytest.raises(InputError, match="no cost named 'pi_latancy'; did you mean 'pi_latency'"):
         run("hardware", path, "--table", table, "--cost", "pi_latancy")
@@ -302,7 +372,10 @@ def test_folders_hold_text_numbers_and_pictures(make, table, devices, tmp_path):
         "bias": ([a, *accuracies], ["counts", "given"]),
         "ranges": ([a, *accuracies, "--halves", 5], ["ranges"]),
         "transfer": ([a, *accuracies], ["transfer"]),
-        "hardware": ([a, *accuracies, "--halves", 5], ["fronts", "hypervolume"]),
+        "hardware": (
+            [a, *accuracies, "--halves", 5],
+            ["fronts", "scores-pi_latency", "hypervolume"],
+        ),
     }
     for name, (arguments, pictures) in cases.items():
         out = tmp_path / "reports" / name
@@ -310,6 +383,7 @@ def test_folders_hold_text_numbers_and_pictures(make, table, devices, tmp_path):
         assert str(out / "README.md") in text.replace("\n", "")
         readme = (out / "README.md").read_text(encoding="utf-8")
         assert "## Made by" in readme
+        assert name != "hardware" or "Reference: " in readme
         for picture in pictures:
             assert f"({picture}.png)" in readme
             assert (out / f"{picture}.png").stat().st_size > 1000

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Finding", "Picture", "Section", "check_format", "matrix", "note", "tell", "widest"]
+__all__ = [
+    "HALVES",
+    "Finding",
+    "Picture",
+    "Section",
+    "check_format",
+    "matrix",
+    "note",
+    "tell",
+    "widest",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,10 +182,12 @@ def matrix(
     digits: int = 3,
     note: str = "",
     corner: str | None = None,
+    bracket: str = "",
 ) -> Section:
     """A long table as rows by columns: with intervals where up to five columns leave the room.
 
-    Otherwise the note says how wide the widest interval is.
+    Otherwise the note says how wide the widest interval is. `bracket` is what stands in brackets
+    where that is no 95 % interval of the number before; column heads say so.
     """
     from zcproxy.numerals import compact, decimal, estimate
 
@@ -189,26 +201,40 @@ def matrix(
         for _, row in frame.iterrows()
     }
     lines = [[str(r), *(compact(cells.get((r, c), "–")) for c in across)] for r in down]
-    told = " ".join(part for part in (note, widest(frame, value, digits) if wide else "") if part)
-    return Section(title, name, [corner or rows, *map(str, across)], lines, told)
+    bracketed = any("[" in cell for line in lines for cell in line[1:])
+    reach = widest(frame, value, digits) if wide and not bracket else ""
+    explained = RANGES.get(bracket, "") if bracketed else ""
+    told = " ".join(part for part in (note, reach, explained) if part)
+    heads = [f"{one} [{bracket}]" if bracket and bracketed else str(one) for one in across]
+    return Section(title, name, [corner or rows, *heads], lines, told)
 
 
-def note(frame: pd.DataFrame, value: str, digits: int = 2) -> str:
-    """What stands above a picture of many numbers: how many architectures, how wide intervals."""
+HALVES = "halves"
+RANGES = {
+    HALVES: ("[halves]: what 95 % of random halves give, no interval around the number before it.")
+}
+"""What column heads call a range that is no interval of the number before it, and its meaning."""
+
+
+def note(frame: pd.DataFrame, value: str | None = None, digits: int = 2) -> str:
+    """What stands above a picture of many numbers: how many architectures, how wide intervals.
+
+    Of numbers without a name `value` there is no interval.
+    """
     from zcproxy.numerals import count
 
     sizes = sorted(set(frame["n"].dropna()))
     n = " to ".join(dict.fromkeys(count(size) for size in (sizes[0], sizes[-1]))) if sizes else "0"
-    return f"n = {n}. {widest(frame, value, digits)}"
+    return f"n = {n}" if value is None else f"n = {n}. {widest(frame, value, digits)}"
 
 
 def widest(frame: pd.DataFrame, value: str, digits: int = 3) -> str:
     """How far the 95 % intervals of a column reach at most, in words; empty where there is none."""
-    from zcproxy.numerals import compact, decimal
+    from zcproxy.numerals import compact, decimal, missing
 
     above = (frame[f"{value}_high"] - frame[value]).max()
     below = (frame[value] - frame[f"{value}_low"]).max()
-    ends = [float(end) for end in (above, below) if end == end and str(end) != "<NA>"]
+    ends = [float(end) for end in (above, below) if not missing(end)]
     if not ends:
         return "No intervals."
     return f"95 % intervals reach at most {compact(decimal(max(ends), digits))} to either side."

@@ -31,6 +31,9 @@ __all__ = ["hardware"]
 DRAWN = 3
 """Proxies whose choices are drawn, beside the baseline."""
 
+PANELS = 12
+"""Proxies whose scores are drawn against accuracy and a cost."""
+
 
 def hardware(
     scores: Scores,
@@ -60,9 +63,10 @@ def hardware(
     Costs are measured latencies (ms) and energies (mJ) of HW-NAS-Bench for NAS-Bench-201, from
     the file `nasbench201/hw_nas_bench.csv.gz` in the data folder. A proxy's front of score and
     cost is judged by the accuracies of what is on it: `recall` of the true front of accuracy and
-    cost, and `hypervolume` relative to it (reference: median accuracy, largest cost). `lost` is the
-    best accuracy within a budget minus the best among the picked. Ties are broken at random, and
-    the numbers are exact expectations.
+    cost, and `hypervolume` relative to it (reference: median accuracy, largest cost). `partial` is
+    Spearman's correlation of score and accuracy given the cost. `lost` is the best accuracy within
+    a budget minus the best among the picked. Ties are broken at random, and the numbers are exact
+    expectations.
 
     Examples:
 
@@ -114,20 +118,26 @@ def described(
     found: Evaluation, costs: pd.DataFrame, result: Any, resamples: int, halves: int
 ) -> Finding:
     """The finding with its tables, sections and pictures."""
+    from zcproxy.analysis.hardware import RANDOM, TRUE
     from zcproxy.analysis.rows import reasons
     from zcproxy.cli.analyze.bias import facts_of
-    from zcproxy.cli.analyze.findings import Finding, matrix
+    from zcproxy.cli.analyze.findings import HALVES, Finding, matrix
 
     table, budgets = result.table, result.budgets
+    proxies = table[~table["proxy"].isin([TRUE, RANDOM])]
     sections = [
         matrix("Spearman of score and cost", "hardware", table, "proxy", "cost", "spearman"),
         matrix(
+            "Spearman of score and accuracy, given the cost", "hardware", proxies, "proxy", "cost",
+            "partial", corner="proxy, given",
+        ),
+        matrix(
             "Recall of the true front", "hardware", table, "proxy", "cost", "recall",
-            note=sizes(table),
+            note=sizes(table), bracket=HALVES,
         ),
         matrix(
             "Hypervolume of the choice, relative to the true front", "hardware", table, "proxy",
-            "cost", "hypervolume",
+            "cost", "hypervolume", note=reference(found, costs), bracket=HALVES,
         ),
     ]  # fmt: skip
     for k in dict.fromkeys(budgets["picks"]):
@@ -135,7 +145,9 @@ def described(
             rows = budgets[(budgets["picks"] == k) & (budgets["share"] == share)]
             what = "the best by score" if k == 1 else f"the {k} best by score"
             title = f"Accuracy lost (points): {what} of the cheapest {100 * share:g} %"
-            sections.append(matrix(title, "budgets", rows, "proxy", "cost", "lost", 2))
+            sections.append(
+                matrix(title, "budgets", rows, "proxy", "cost", "lost", 2, bracket=HALVES)
+            )
     attrs = costs.attrs
     without = [
         f"{row['cost']}: {row['without_cost']:,}"
@@ -146,7 +158,7 @@ def described(
         *facts_of(found, resamples),
         f"costs: {attrs['source']}, {attrs['dataset']}; "
         + ", ".join(f"{name} ({attrs['units'][name]})" for name in costs.columns),
-        f"intervals of fronts and budgets: 95 % of {halves} random halves of the architectures (a "
+        f"[halves] of fronts and budgets: 95 % of {halves} random halves of the architectures (a "
         "half has a front of its own and fewer ties, so that its numbers need not lie around those "
         "of all); of (random): 95 % of 100 random rankings",
     ]
@@ -160,6 +172,30 @@ def described(
     return Finding(title, facts, tables, sections, missing, pictures(found, costs, result))
 
 
+def reference(found: Evaluation, costs: pd.DataFrame) -> str:
+    """The reference points of hypervolumes, in words."""
+    points = []
+    for name in costs.columns:
+        here = cloud_of(found, costs, str(name))
+        if len(here):
+            median, most = here["accuracy"].median(), here["value"].max()
+            points.append(f"{median:.2f} %, {most:.4g} {costs.attrs['units'][name]} ({name})")
+    return (
+        "Area that a front covers above the median accuracy and below the largest cost, divided by "
+        "that of the true front; .000 where nothing chosen is better than the median. Reference: "
+        f"{'; '.join(points)}."
+    )
+
+
+def cloud_of(found: Evaluation, costs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Accuracy and one cost (`value`) of the architectures that have scores and both."""
+    import pandas as pd
+
+    truth = found.accuracies.reindex(found.scores["architecture"]).dropna()
+    both = pd.DataFrame({"accuracy": truth, "value": costs[name].reindex(truth.index)})
+    return both.dropna()
+
+
 def sizes(table: pd.DataFrame) -> str:
     """How large true fronts are, in words."""
     rows = table.drop_duplicates("cost")
@@ -171,12 +207,10 @@ def sizes(table: pd.DataFrame) -> str:
 
 
 def pictures(found: Evaluation, costs: pd.DataFrame, result: Any) -> list[Any]:
-    """Fronts, and hypervolumes of all proxies."""
-    import pandas as pd
-
+    """Fronts, every score against accuracy and cost, and hypervolumes of all proxies."""
     from zcproxy.analysis.hardware import RANDOM, TRUE
     from zcproxy.cli.analyze.findings import Picture, note
-    from zcproxy.plots.fronts import front_panels
+    from zcproxy.plots.fronts import front_panels, trade_panels
     from zcproxy.plots.grid import value_grid
     from zcproxy.report_text import accuracy_label
 
@@ -187,19 +221,19 @@ def pictures(found: Evaluation, costs: pd.DataFrame, result: Any) -> list[Any]:
     different = list(volumes[~volumes.duplicated()].index)
     drawn = [name for name in different if name != found.baseline][:DRAWN]
     drawn += [] if found.baseline is None else [found.baseline]
-    truth = found.accuracies.reindex(found.scores["architecture"]).dropna()
+    facts = {str(name): value for name, value in found.accuracies.attrs.items()}
+    label = f"{accuracy_label(str(found.accuracies.name), facts)} (%)"
+    every = {str(name): cloud_of(found, costs, str(name)) for name in costs.columns}
+    clouds = {name: cloud for name, cloud in every.items() if len(cloud)}
+    units = costs.attrs["units"]
 
     def fronts() -> Any:
-        clouds = {}
-        facts = {str(name): value for name, value in found.accuracies.attrs.items()}
-        for name in costs.columns:
-            both = pd.DataFrame({"accuracy": truth, "value": costs[name].reindex(truth.index)})
-            if len(both.dropna()):
-                clouds[str(name)] = both.dropna()
-        label = accuracy_label(str(found.accuracies.name), facts)
-        return front_panels(
-            clouds, result.fronts, drawn, costs.attrs["units"], f"{label} (%)", TRUE
-        )
+        return front_panels(clouds, result.fronts, drawn, units, label, TRUE)
+
+    def trade(cost: str) -> Any:
+        scores = found.scores.set_index("architecture")[best[:PANELS]].loc[clouds[cost].index]
+        mine = result.fronts[result.fronts["cost"] == cost]
+        return trade_panels(clouds[cost], scores, mine, cost, units[cost], label, TRUE)
 
     def grid() -> Any:
         order = [TRUE, *best, RANDOM]
@@ -209,7 +243,7 @@ def pictures(found: Evaluation, costs: pd.DataFrame, result: Any) -> list[Any]:
             "hypervolume relative to the true front",
             lines=[1, len(order) - 1],
             ends=(0.0, 1.0),
-            note=note(table, "hypervolume"),
+            note=note(table),
         )
 
     return [
@@ -219,6 +253,17 @@ def pictures(found: Evaluation, costs: pd.DataFrame, result: Any) -> list[Any]:
             f"{', '.join(drawn)} (the largest hypervolumes of proxies that choose differently, and "
             "the baseline; at ties the mean)",
             fronts,
+        ),
+        *(
+            Picture(
+                f"scores-{cost}",
+                f"Score (color: rank, 1 the highest; grey: no score) against accuracy and {cost}, "
+                f"one panel per proxy, the {PANELS} largest hypervolumes at most; lines: the true "
+                "front, and what is on the front of score and cost, at its accuracy (at ties the "
+                "mean)",
+                lambda cost=cost: trade(cost),  # type: ignore[misc]
+            )
+            for cost in clouds
         ),
         Picture("hypervolume", "Hypervolume of every choice, relative to the true front", grid),
     ]

@@ -106,7 +106,8 @@ def ranges(
         [
             *facts_of(found, resamples),
             *left_out,
-            f"intervals of selections: 95 % of {halves} random halves of the architectures",
+            f"[halves] of selections: 95 % of {halves} random halves of the architectures, which "
+            "have fewer best ones and fewer ties than all",
         ],
         {"ranges": within, "selections": selected},
         sections,
@@ -134,17 +135,23 @@ def limits(within: pd.DataFrame, bands: int) -> Section:
     from zcproxy.numerals import count, decimal
 
     rows = within[within["proxy"] == within["proxy"].iloc[0]]
+    judged = within.groupby("range")["n"]
+    fewest, most = judged.min(), judged.max()
     lines = [
         [
             row["range"],
             decimal(row["accuracy_low"], 2),
             decimal(row["accuracy_high"], 2),
             count(row["n"] + row["failures"]),
+            " – ".join(dict.fromkeys(count(n) for n in (fewest[row["range"]], most[row["range"]]))),
         ]
         for _, row in rows.iterrows()
     ]
-    header = ["range", "from (%)", "to (%)", "architectures"]
-    note = "A proxy is judged on those where it has a value: n and failures are in the CSV."
+    header = ["range", "from (%)", "to (%)", "architectures", "n"]
+    note = (
+        "Ranges are of all architectures with an accuracy, and those of equal accuracy stay "
+        "together. n: those where a proxy has a value, the fewest and the most of all proxies."
+    )
     return Section("Ranges of accuracy", "ranges", header, lines, note)
 
 
@@ -157,9 +164,12 @@ TITLES = {
 
 def picked(selected: pd.DataFrame, what: str) -> Section:
     """One number of all selections, with what a random pick gives in the last row."""
+    from dataclasses import replace
+
     import pandas as pd
 
-    from zcproxy.cli.analyze.findings import matrix
+    from zcproxy.cli.analyze.findings import HALVES, matrix
+    from zcproxy.numerals import count
 
     title, digits = TITLES[what]
     rows = selected[["proxy", "selected", what, f"{what}_low", f"{what}_high"]]
@@ -168,4 +178,15 @@ def picked(selected: pd.DataFrame, what: str) -> Section:
     missing = pd.array([pd.NA] * len(chance), dtype="Float64")
     ends = {f"{what}_low": missing, f"{what}_high": missing}
     both = pd.concat([rows, chance.assign(proxy="(random pick)", **ends)], ignore_index=True)
-    return matrix(title, "selections", both, "proxy", "selected", what, digits)
+    section = matrix(title, "selections", both, "proxy", "selected", what, digits, bracket=HALVES)
+    sizes = first.set_index("selected")["k"]
+    judged = selected.drop_duplicates("proxy").set_index("proxy")["n"]
+    of_all = [
+        f"{label} ({count(sizes[name])})" if name.startswith("top") else label
+        for name, label in zip(sizes.index, section.header[1:], strict=True)
+    ]
+    rows_n = [[*row, count(judged.get(row[0]))] for row in section.rows]
+    note = " ".join(
+        part for part in ("top x %: so many are picked of n with a value.", section.note) if part
+    )
+    return replace(section, header=[section.header[0], *of_all, "n"], rows=rows_n, note=note)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zcproxy.cli.analyze.options import Csv, Files, Json, Out
-from zcproxy.cli.correlate import Proxies, Resamples, Seed, Subset
-from zcproxy.errors import InputError
+from zcproxy.cli.correlate import Accuracy, Proxies, Resamples, Seed, Subset, TableName
+from zcproxy.errors import DataError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,8 @@ SAME = ("space", "dataset", "protocol", "batch_size", "shape", "classes")
 
 def stability(
     files: Files,
+    table: TableName = None,
+    accuracy: Accuracy = None,
     proxies: Proxies = "all",
     subset: Subset = "all",
     resamples: Resamples = 1000,
@@ -35,14 +37,18 @@ def stability(
     `ICC(2,1)` is the absolute agreement of the scores (Shrout and Fleiss 1979); one huge score can
     decide it, so the ICC of ranks stands beside: the mean Spearman correlation of two runs where
     nothing ties. `for .95` is how many runs' mean ranks agree by .95 with those of as many others
-    (Spearman-Brown); where there are enough runs, that agreement is measured, too. Intervals are
-    95 % bootstrap intervals over architectures.
+    (Spearman-Brown); where there are enough runs, that agreement is measured, too. Where runs
+    differ in both, only pairs that share neither seed nor batch count. With accuracies at hand,
+    `mean rank` is the Spearman with accuracy of the ranks' mean over all runs, beside that of
+    single runs. Intervals are 95 % bootstrap intervals over architectures.
 
     Examples:
 
     `zcproxy analyze stability seed0.parquet seed1.parquet seed2.parquet`
 
     `zcproxy analyze stability seed*.parquet batch*.parquet --out reports/stability`
+
+    `zcproxy analyze stability seed*.parquet --proxies blind --accuracy cifar10_test_200`
     """
     from zcproxy.analysis.stability import stability as analysis
     from zcproxy.cli.analyze.findings import check_format, tell
@@ -63,6 +69,8 @@ def stability(
         names = [name for name in names if name not in COUNTS]
         notes += [f"left out, the same in every run: {', '.join(counted)}"] if counted else []
     groups = designs(runs)
+    truth, unknown = accuracies_of(runs, table, accuracy)
+    notes += unknown
     found = []
     with bar("stability") as progress:
         for place, (varying, chosen) in enumerate(groups.items()):
@@ -74,8 +82,12 @@ def stability(
             def step(done: int, total: int, place: int = place) -> None:
                 progress(place * total + done, total * len(groups))
 
-            found.append(analysis(frames, names, varying, resamples, seed, step))
-    finding = described(runs, groups, found, notes, resamples)
+            found.append(
+                analysis(
+                    frames, names, varying, resamples, seed, step, made_from(varying, chosen), truth
+                )
+            )
+    finding = described(runs, groups, found, notes, resamples, truth)
     tell(finding, as_json, as_csv, out)
 
 
@@ -108,10 +120,54 @@ def designs(runs: Sequence[ScoreFile]) -> dict[str, dict[str, ScoreFile]]:
         if len(largest) > 1:
             found[varying] = largest
     if all(len(group) < len(runs) for group in found.values()):
-        found["seed and batch"] = {
-            f"seed {s}, batch {b}": run for (s, b), run in zip(at, runs, strict=True)
-        }
+        found[BOTH] = {f"seed {s}, batch {b}": run for (s, b), run in zip(at, runs, strict=True)}
     return found
+
+
+def made_from(
+    varying: str, chosen: dict[str, ScoreFile]
+) -> dict[str, tuple[object, object]] | None:
+    """The seeds of weights and batch of every run, where both of them vary."""
+    if varying != BOTH:
+        return None
+    return {
+        label: (run.run.get("seed"), run.run.get("batch_seed")) for label, run in chosen.items()
+    }
+
+
+BOTH = "seed and batch"
+
+
+def accuracies_of(
+    runs: Sequence[ScoreFile], table: str | None, accuracy: str | None
+) -> tuple[pd.Series[float] | None, list[str]]:
+    """The accuracies of the runs' space, or a note on why there are none; an error if asked for."""
+    from zcproxy import tables
+    from zcproxy.cli.evaluation import TRAINED_ONCE, by_network, chosen_accuracy, release_of
+
+    run = runs[0].run
+    name = table or run.get("space") or "nasbench201"
+    asked = table is not None or accuracy is not None
+    left_out = "agreement with accuracy left out: "
+    try:
+        loaded = tables.load(name)
+    except DataError:
+        if asked:
+            raise
+        return None, [f"{left_out}there is no table {name} (zcproxy data list); --table NAME"]
+    release = release_of(run.get("protocol"))
+    column = chosen_accuracy(loaded, accuracy, run.get("dataset"), name, release)
+    truth = loaded.set_index("architecture")[column].astype("float64")
+    notes: list[str] = []
+    strings = dict.fromkeys(text for one in runs for text in one.scores["architecture"])
+    if loaded.attrs.get("space") in TRAINED_ONCE:
+        truth, notes = by_network(truth, strings, loaded.attrs["space"])
+    if truth.dropna().index.isin(list(strings)).any():
+        return truth, notes
+    text = f"none of the architectures has an accuracy {column} in the table {name}"
+    if asked:
+        raise InputError(f"{text}; --table NAME chooses another")
+    return None, [left_out + text]
 
 
 def described(
@@ -120,6 +176,7 @@ def described(
     found: Sequence[Any],
     notes: list[str],
     resamples: int,
+    truth: pd.Series[float] | None,
 ) -> Finding:
     """The finding with its tables, sections and pictures."""
     import pandas as pd
@@ -141,8 +198,16 @@ def described(
         "in which every one of them has a value"
         for varying, group in groups.items()
     ]
-    if "seed and batch" in groups:
-        facts.append("seed and batch: pairs of runs differ in one of the two or in both")
+    for one in found:
+        varying, compared = one.table["varying"].iloc[0], one.table["compared"].iloc[0]
+        if varying == BOTH:
+            facts.append(
+                f"{BOTH}: means over the {compared} of {len(one.pairs) // len(one.table)} pairs of "
+                "runs that share neither; those that share one would agree better than runs do "
+                "that have nothing in common"
+            )
+    if truth is not None:
+        facts.append(f"accuracy {truth.name} (%)")
     facts += [line for varying, group in groups.items() for line in left_out(varying, group)]
     facts.append(f"intervals: 95 % percentile bootstrap over architectures, {resamples} resamples")
     facts += [*dict.fromkeys(note for run in runs for note in run.notes), *notes]
@@ -157,6 +222,8 @@ def described(
     ]
     title = f"Stability of scores over {len(runs)} runs"
     sections = [s for varying in groups for s in sections_of(table, curve, varying)]
+    if truth is not None:
+        sections += [prediction_section(table, varying, str(truth.name)) for varying in groups]
     return Finding(title, facts, tables, sections, reasons(table), pictures)
 
 
@@ -212,6 +279,41 @@ def sections_of(table: pd.DataFrame, curve: pd.DataFrame, varying: str) -> list[
     if (mine["averaged"] > 1).any():
         sections.append(averages_section(mine, varying))
     return sections
+
+
+def prediction_section(table: pd.DataFrame, varying: str, accuracy: str) -> Section:
+    """Spearman with accuracy of single runs and of the mean of all, one row per proxy."""
+    from zcproxy.cli.analyze.findings import Section
+    from zcproxy.numerals import compact, count, decimal, estimate
+
+    rows = table[table["varying"] == varying].sort_values(
+        "averaged", ascending=False, na_position="last", kind="stable"
+    )
+
+    def with_ends(row: Any, name: str) -> str:
+        return compact(estimate(row[name], row[f"{name}_low"], row[f"{name}_high"]))
+
+    lines = [
+        [
+            row["proxy"],
+            compact(decimal(row["single"])),
+            f"{compact(decimal(row['single_least']))} – {compact(decimal(row['single_most']))}",
+            with_ends(row, "averaged"),
+            with_ends(row, "gain"),
+            count(row["n_accuracy"]),
+        ]
+        for _, row in rows.iterrows()
+    ]
+    runs = count(rows["runs"].iloc[0])
+    header = ["proxy", "single run", "least – most", f"mean rank of {runs} [95 %]"]
+    return Section(
+        f"Does averaging help? Spearman with {accuracy}, {runs} runs that differ in {varying}",
+        "stability",
+        [*header, "gain [95 %]", "n"],
+        lines,
+        "single run: mean over runs. mean rank: the mean over runs of an architecture's ranks; "
+        "one without a value in any run has none. gain: mean rank minus single run.",
+    )
 
 
 def averages_section(mine: pd.DataFrame, varying: str) -> Section:

@@ -33,8 +33,10 @@ def transfer(
 ) -> None:
     """Say how scores taken on each data set agree with every accuracy, and what is lost.
 
-    Give one file of scores per data set, of one protocol. The accuracies' own agreement is the
-    ceiling: no score can be expected to carry over better than accuracy itself does.
+    Give one file of scores per data set, of one protocol. Beside it stand how far the accuracies
+    agree among themselves, which is how well accuracy itself would carry over (a score may do
+    better or worse), and, for several data sets, how far a proxy's scores on one agree with its
+    own on another.
 
     Examples:
 
@@ -138,6 +140,7 @@ def described(
                corner="proxy @ scored on" if len(labels) > 1 else "proxy"),
         matrix("Lost against the accuracy of the data set scored on", "transfer", rows, "row",
                "accuracy", "lost", corner="proxy @ scored on" if len(labels) > 1 else "proxy"),
+        *between_section(found.between),
         ceilings_section(found.ceilings),
     ]  # fmt: skip
     columns = list(dict.fromkeys(rows["accuracy"]))
@@ -178,8 +181,11 @@ def described(
         ),
     )
     tables = {"transfer": found.table, "accuracies": found.ceilings}
+    if len(found.between):
+        tables["between"] = found.between
+    missing = list(dict.fromkeys(reasons(found.table) + reasons(found.between)))
     title = "Transfer of scores between data sets and epochs"
-    return Finding(title, facts, tables, sections, reasons(found.table), [picture])
+    return Finding(title, facts, tables, sections, missing, [picture])
 
 
 def left_out(labels: dict[str, ScoreFile], table: pd.DataFrame) -> list[str]:
@@ -222,4 +228,25 @@ def ceilings_section(ceilings: pd.DataFrame) -> Section:
         for _, row in ceilings.iterrows()
     ]
     header = ["accuracy", "other", "Spearman [95 %]", "n"]
-    return Section("The ceiling: how accuracies agree", "accuracies", header, lines)
+    return Section("How far accuracies agree themselves", "accuracies", header, lines)
+
+
+def between_section(between: pd.DataFrame) -> list[Section]:
+    """How a proxy's scores on one data set agree with its own on another; none for one data set."""
+    from zcproxy.cli.analyze.findings import Section
+    from zcproxy.numerals import compact, count, estimate
+
+    lines = [
+        [
+            row["proxy"],
+            row["scored_on"],
+            row["other"],
+            compact(estimate(row["spearman"], row["spearman_low"], row["spearman_high"])),
+            count(row["n"]),
+            count(row["failures"]),
+        ]
+        for _, row in between.iterrows()
+    ]
+    header = ["proxy", "scored on", "and on", "Spearman [95 %]", "n", "failures"]
+    title = "Every proxy with itself on another data set"
+    return [Section(title, "between", header, lines)] * bool(lines)
