@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The scores under data/scores/ of all 15,625 architectures of NAS-Bench-201, and the reports made
+# from them. Every run resumes where it was stopped, from its store in FOLDER.
+#   benchmarks/nasbench201.sh scores FOLDER [WORKERS]
+#   benchmarks/nasbench201.sh reports
+# Needs CIFAR-10 and CIFAR-100, for reports the accuracies too (zcproxy data fetch).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+zc() { python -c 'from zcproxy.cli import main; main()' "$@"; }
+
+datasets=(cifar10 cifar100 imagenet16-120-standin)
+cheap=$(python -c '
+from zcproxy import proxies
+print(",".join(name for name in proxies.names() if name not in proxies.DEAR))')
+
+score() { # NAME OF THE RUN, then options
+  local name=$1
+  shift
+  zc score --space nasbench201 --workers "$workers" "$@" \
+    --store "$folder/nasbench201-$name.sqlite" --out "data/scores/nasbench201-$name.parquet"
+}
+
+scores() {
+  folder=$1 workers=${2:-2}
+  for dataset in "${datasets[@]}"; do
+    score "$dataset" --dataset "$dataset" --proxies "$cheap,grad_sign,grasp,ntk_condition,zico"
+    for seed in 1 2; do
+      score "$dataset-seed$seed" --dataset "$dataset" --seed "$seed" --proxies "$cheap"
+    done
+    score "$dataset-aznas" --dataset "$dataset" --protocol aznas \
+      --proxies az_expressivity,az_progressivity,az_trainability,flops,jacob_cov,vkdnw
+  done
+}
+
+reports() {
+  local dataset scores folder question runs=()
+  for dataset in "${datasets[@]}"; do
+    scores=data/scores/nasbench201-$dataset.parquet folder=reports/nasbench201-$dataset
+    runs+=("$scores")
+    zc report "$scores" --proxies all,blind,blind_size,blind_activations,blind_derivatives \
+      --failures last --out "$folder"
+    for question in redundancy bias ranges; do
+      zc analyze "$question" "$scores" --proxies all,blind --out "$folder/$question"
+    done
+    zc analyze hardware "$scores" --proxies all,blind --cost raspi4_latency --out "$folder/hardware"
+    for sample in networks strings; do
+      zc analyze supervised "$scores" --beside blind --beside meco --beside live_params \
+        --sample "$sample" --out "$folder/supervised-$sample"
+    done
+    if compgen -G "${scores%.parquet}-seed*.parquet" >/dev/null; then
+      zc analyze stability "$scores" "${scores%.parquet}"-seed*.parquet --proxies all,blind \
+        --out "$folder/stability"
+    fi
+  done
+  zc analyze transfer "${runs[@]}" --proxies all,blind --out reports/nasbench201-transfer
+  for table in abdelfattah2021 nas_bench_suite_zero sota2025; do
+    zc reproduce "$table" $(printf -- '--scores %s ' data/scores/nasbench201-*.parquet) \
+      --out "reports/reproduce/$table.md" || [ $? = 1 ] # 1: some cells are not scored
+  done
+}
+
+"${1:?scores or reports}" "${@:2}"
