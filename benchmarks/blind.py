@@ -115,7 +115,8 @@ def elsewhere() -> None:
         row["all four"] = spearman(joined(list(ways.values())), truth)
         rows[f"{name}, n = {len(known):,}"] = row
     table = pd.DataFrame(rows).T
-    table.loc["mean"] = table.mean()
+    complete = table.dropna()
+    table.loc[f"mean of the {len(complete)} with all ways"] = complete.mean()
     print(table.to_string(float_format="{:.3f}".format))
 
 

@@ -30,7 +30,7 @@ NETWORKS = {
     "+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|",
     "poolings only": CELL.format("avg_pool_3x3"),
 }
-CHEAP = [name for name in proxies.names() if name not in proxies.DEAR]
+CHEAP = proxies.cheap()
 SETS = {"cheap": CHEAP, "cheap and grasp": [*CHEAP, "grasp"], "all": proxies.names()}
 CASES = [(which, batch) for which in SETS for batch in (32, 64, 128)]
 

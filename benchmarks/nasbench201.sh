@@ -10,9 +10,8 @@ cd "$(dirname "$0")/.."
 zc() { python -c 'from zcproxy.cli import main; main()' "$@"; }
 
 datasets=(cifar10 cifar100 imagenet16-120-standin)
-cheap=$(python -c '
-from zcproxy import proxies
-print(",".join(name for name in proxies.names() if name not in proxies.DEAR))')
+cheap=$(python -c 'from zcproxy import proxies; print(",".join(proxies.cheap()))')
+suite=epe_nas,fisher,flops,grad_norm,grasp,jacob_cov,l2_norm,nwot,params,plain,snip,synflow,zen
 
 score() { # NAME OF THE RUN, then options
   local name=$1
@@ -22,14 +21,16 @@ score() { # NAME OF THE RUN, then options
 }
 
 scores() {
-  folder=$1 workers=${2:-2}
+  folder=${1:?FOLDER} workers=${2:-2}
+  mkdir -p "$folder"
   for dataset in "${datasets[@]}"; do
-    score "$dataset" --dataset "$dataset" --proxies "$cheap,grad_sign,grasp,ntk_condition,zico"
+    score "$dataset" --dataset "$dataset" --proxies all
     for seed in 1 2; do
       score "$dataset-seed$seed" --dataset "$dataset" --seed "$seed" --proxies "$cheap"
     done
     score "$dataset-aznas" --dataset "$dataset" --protocol aznas \
       --proxies az_expressivity,az_progressivity,az_trainability,flops,jacob_cov,vkdnw
+    score "$dataset-nbsz" --dataset "$dataset" --protocol nas_bench_suite_zero --proxies "$suite"
   done
 }
 
@@ -41,23 +42,29 @@ reports() {
     zc report "$scores" --proxies all,blind,blind_size,blind_activations,blind_derivatives \
       --failures last --out "$folder"
     for question in redundancy bias ranges; do
-      zc analyze "$question" "$scores" --proxies all,blind --out "$folder/$question"
+      zc analyze "$question" "$scores" --proxies "$cheap,blind" --out "$folder/$question"
     done
-    zc analyze hardware "$scores" --proxies all,blind --cost raspi4_latency --out "$folder/hardware"
+    zc analyze hardware "$scores" --proxies "$cheap,blind" --cost raspi4_latency --out "$folder/hardware"
     for sample in networks strings; do
       zc analyze supervised "$scores" --beside blind --beside meco --beside live_params \
         --sample "$sample" --out "$folder/supervised-$sample"
     done
     if compgen -G "${scores%.parquet}-seed*.parquet" >/dev/null; then
-      zc analyze stability "$scores" "${scores%.parquet}"-seed*.parquet --proxies all,blind \
+      zc analyze stability "$scores" "${scores%.parquet}"-seed*.parquet --proxies "$cheap,blind" \
         --out "$folder/stability"
     fi
   done
-  zc analyze transfer "${runs[@]}" --proxies all,blind --out reports/nasbench201-transfer
+  zc analyze transfer "${runs[@]}" --proxies "$cheap,blind" --out reports/nasbench201-transfer
   for table in abdelfattah2021 nas_bench_suite_zero sota2025; do
     zc reproduce "$table" $(printf -- '--scores %s ' data/scores/nasbench201-*.parquet) \
       --out "reports/reproduce/$table.md" || [ $? = 1 ] # 1: some cells are not scored
   done
 }
 
-"${1:?scores or reports}" "${@:2}"
+case ${1-} in
+scores | reports) "$@" ;;
+*)
+  sed -n '2,6s/^# //p' "$0" >&2
+  exit 2
+  ;;
+esac
