@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import zlib
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,44 @@ def test_a_file_says_whether_the_batch_matters() -> None:
     assert proxies.without_batch() == sorted(proxies.without_batch())
     with pytest.raises(ValueError, match="has no file"):
         catalogue.uses_batch("zcproxy.proxies", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("line", "uses"),
+    [
+        ("", True),
+        ("USES_BATCH = False", False),
+        ("USES_BATCH = True", True),
+        ("USES_BATCH: bool = False", False),
+        ("USES_BATCH: Final[bool] = True", True),
+        ("OTHER: bool = False", True),
+    ],
+)
+def test_the_batch_line_may_have_a_type(
+    line: str, uses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = written(tmp_path, line)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert catalogue.uses_batch(package, "own") is uses
+
+
+@pytest.mark.parametrize("line", ["USES_BATCH = not True", "USES_BATCH: bool", "USES_BATCH = 0"])
+def test_a_batch_line_that_says_neither_is_an_error(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = written(tmp_path, line)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="USES_BATCH must be True or False"):
+        catalogue.uses_batch(package, "own")
+
+
+def written(folder: Path, line: str) -> str:
+    """A package with a measure of its own, whose name no other test has imported."""
+    package = f"measures_{zlib.crc32(line.encode())}"
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").write_text("")
+    (folder / package / "own.py").write_text(f"{line}\n\ndef own(probe):\n    '''Mine.'''\n")
+    return package
 
 
 def test_a_new_file_is_a_new_measure(tmp_path: Path) -> None:

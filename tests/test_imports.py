@@ -26,6 +26,7 @@ SHARED = (
         "configuration",
         "folders",
         "imported",
+        "kinds",
         "numerals",
         "protocols",
     ),
@@ -73,8 +74,8 @@ STANDS_ON = {
 
 TORCHLESS = ["arguments", "blueprint", "spaces", "protocols", "tables", "analysis", "store"]
 TORCHLESS += ["catalogue", "cli", "configuration", "downloads", "folders", "proxies", "saliencies"]
-TORCHLESS += ["candidates", "errors", "imported", "numerals", "plots", "report_text", "reports"]
-TORCHLESS += ["page"]
+TORCHLESS += ["candidates", "errors", "imported", "kinds", "numerals", "plots", "report_text"]
+TORCHLESS += ["page", "reports"]
 
 
 @cache

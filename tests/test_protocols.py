@@ -25,6 +25,7 @@ CLEAN = {
     "batch_size": 64,
     "initialization": "default",
     "release": None,
+    "revision": 1,
 }
 LETTER = {"attention": False, "reached": False, "linearized": "batch"}
 DEPARTURES = {
@@ -37,6 +38,7 @@ DEPARTURES = {
         "linearized": "none",
         "training": False,
         "initialization": "kaiming",
+        "revision": 2,
     },
 }
 
@@ -70,6 +72,11 @@ def test_the_batch_of_a_run_is_told_in_words() -> None:
     for protocol in ("clean", "of the future", None):
         told = protocols.batch_in_words({**run, "protocol": protocol})
         assert told == "64 images of cifar10"
+
+
+def test_images_of_a_file_are_told_without_its_folder() -> None:
+    run = {"batch_size": 4, "dataset": "/far/away/mine.npz", "protocol": "clean"}
+    assert protocols.batch_in_words(run) == "4 images of mine.npz"
 
 
 def test_a_protocol_cannot_be_changed() -> None:

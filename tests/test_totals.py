@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import zcproxy
 from zcproxy.totals import norms, signal_to_noise, total
 
 
@@ -37,3 +38,28 @@ def test_what_differs_by_rounding_alone_has_no_deviation(dtype: torch.dtype) -> 
     ratio = float(different.double().sum() / different.double().std())
     assert signal_to_noise({"a": different}) == pytest.approx(ratio, rel=1e-9)
     assert ratio > 1e5
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_tells_layers_that_differ_from_rounding(dtype: torch.dtype) -> None:
+    eps = torch.finfo(dtype).eps
+    numbers = torch.Generator().manual_seed(0)
+    uniform = torch.rand(1000, generator=numbers).to(dtype)  # the deviation is .58 of the mean
+    little = (1 + 0.1 * torch.randn(1000, generator=numbers)).to(dtype)
+    for scores in (uniform, little):
+        ratio = float(scores.double().sum() / scores.double().std())
+        assert signal_to_noise({"a": scores}) == pytest.approx(ratio, rel=1e-12)
+    steps = torch.randint(-2, 3, (1000,), generator=numbers)
+    nearly = (1.5 + eps * steps).to(dtype)  # up to two neighbors away
+    assert nearly.unique().numel() == 5
+    assert signal_to_noise({"a": nearly}) == pytest.approx(1500, rel=eps)
+
+
+def test_a_snip_ratio_in_half_precision_is_near_that_in_single() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(12, 40), torch.nn.ReLU(), torch.nn.Linear(40, 3))
+    inputs, targets = torch.randn(16, 12), torch.arange(16) % 3
+    half = torch.bfloat16
+    single = zcproxy.score(net, inputs, targets, ["snr_snip"])["snr_snip"]
+    coarse = zcproxy.score(net.to(half), inputs.to(half), targets, ["snr_snip"])["snr_snip"]
+    assert coarse == pytest.approx(single, rel=0.05)

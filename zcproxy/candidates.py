@@ -13,6 +13,7 @@ import pandas as pd
 
 from zcproxy.errors import InputError, reason
 from zcproxy.imported import imported
+from zcproxy.kinds import FAILURE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -138,5 +139,5 @@ def framed(
     columns: dict[str, Any] = {"architecture": list(names)}
     for proxy in proxies:
         columns[proxy] = pd.Series([outcome[proxy][0] for outcome in outcomes], dtype="float64")
-        columns[f"{proxy}_failure"] = [outcome[proxy][1] for outcome in outcomes]
+        columns[proxy + FAILURE] = [outcome[proxy][1] for outcome in outcomes]
     return pd.DataFrame(columns)

@@ -32,15 +32,24 @@ def summary(package: str, name: str) -> str:
 def uses_batch(package: str, name: str) -> bool:
     """Whether another batch of the same shape may change a measure, read without running the file.
 
-    It may, unless the file says `USES_BATCH = False`.
+    It may, unless the file says `USES_BATCH = False`, with or without a type.
+
+    Raises: ValueError where the file says anything else than True or False.
     """
-    return not any(
-        isinstance(node, ast.Assign)
-        and [t.id for t in node.targets if isinstance(t, ast.Name)] == ["USES_BATCH"]
-        and isinstance(node.value, ast.Constant)
-        and node.value.value is False
-        for node in _statements(package, name)
-    )
+    uses = True
+    for node in _statements(package, name):
+        if "USES_BATCH" in _assigned(node):
+            said = getattr(node, "value", None)
+            if not (isinstance(said, ast.Constant) and isinstance(said.value, bool)):
+                raise ValueError(f"{name}.py of {package}: USES_BATCH must be True or False")
+            uses = said.value
+    return uses
+
+
+def _assigned(node: ast.stmt) -> list[str]:
+    """The names that a statement gives a value: `A = 1` and `A: int = 1`."""
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _statements(package: str, name: str) -> list[ast.stmt]:

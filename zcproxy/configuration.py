@@ -30,6 +30,7 @@ class Configuration:
         batch_seed: which batch of the data set.
         seed: seed of the initial weights and of whatever a measure draws.
         protocol: name of the protocol.
+        protocol_revision: which definition of that name, see `zcproxy.protocols.Protocol`.
     """
 
     space: str
@@ -41,6 +42,7 @@ class Configuration:
     batch_seed: int = 0
     seed: int = 0
     protocol: str = "clean"
+    protocol_revision: int = 1
 
     @property
     def key(self) -> str:
@@ -54,8 +56,19 @@ class Configuration:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, object]:
-        """All fields, for JSON."""
-        return {**asdict(self), "shape": list(self.shape)}
+        """All fields, for JSON; `protocol_revision` only of a protocol whose definition changed.
+
+        So files of all others are those of versions that did not know it.
+        """
+        told = {**asdict(self), "shape": list(self.shape)}
+        if self.protocol_revision == 1:
+            del told["protocol_revision"]
+        return told
+
+    @classmethod
+    def defaults(cls) -> dict[str, object]:
+        """The values of fields that a dictionary may leave out."""
+        return {f.name: f.default for f in fields(cls) if f.default is not MISSING}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Configuration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from zcproxy.errors import unknown
 
@@ -36,6 +37,8 @@ class Protocol:
         batch_size: how many, unless told otherwise (the store keeps how many it were).
         initialization: "default" is PyTorch's own; "kaiming" is normal with variance 2 / fan-in
             for convolutions and linear layers, biases 0, norms 1 and 0.
+        revision: which definition of this name it is. Raised by one when a definition changes, so
+            that scores of the old one are not resumed or compared as if they were of the new one.
         release: of the accuracies its authors compare with, where these are not the test
             accuracies that everybody else takes: see `zcproxy.tables.columns`.
     """
@@ -50,6 +53,7 @@ class Protocol:
     batch_size: int = 64
     initialization: str = "default"
     release: str | None = None
+    revision: int = 1
 
 
 _PROTOCOLS = {
@@ -73,6 +77,7 @@ _PROTOCOLS = {
             linearized="none",
             training=False,
             initialization="kaiming",
+            revision=2,  # the first drew PyTorch's own initial weights
         ),
         Protocol(
             "nas_bench_suite_zero",
@@ -131,8 +136,8 @@ _INITIALIZATIONS = {"default": "PyTorch's", "kaiming": "Kaiming's normal"}
 
 
 def batch_in_words(run: Mapping[str, object]) -> str:
-    """The batch of a run in words, from what its file of scores tells."""
-    size, dataset = run.get("batch_size"), run.get("dataset")
+    """The batch of a run in words, from what its file of scores tells; no folder."""
+    size, dataset = run.get("batch_size"), Path(str(run.get("dataset"))).name
     protocol = _PROTOCOLS.get(str(run.get("protocol")))
     if protocol is not None and protocol.inputs == NOISE:
         return f"{size} noise inputs in the shape of {dataset}"

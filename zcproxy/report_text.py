@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from zcproxy.analysis.table import missing_in_words
+from zcproxy.kinds import FAILURE
 from zcproxy.numerals import count, decimal, estimate
 from zcproxy.protocols import batch_in_words
 
@@ -214,8 +215,8 @@ def failure_lines(values: pd.DataFrame, scores: pd.DataFrame, table: pd.DataFram
         name = row["proxy"]
         if row["failures"]:
             kinds = "no reason stated"
-            if f"{name}_failure" in scores.columns:
-                stated = values.loc[values[name].isna(), f"{name}_failure"].fillna("not stated")
+            if name + FAILURE in scores.columns:
+                stated = values.loc[values[name].isna(), name + FAILURE].fillna("not stated")
                 kinds = ", ".join(f"{kind} {count(n)}" for kind, n in stated.value_counts().items())
             yield f"- `{name}` has no value for {count(row['failures'])} architectures: {kinds}"
     yield from (f"- {line}" for line in missing_in_words(table, "`"))

@@ -22,15 +22,13 @@ from zcproxy.errors import (
     reason,
     unknown,
 )
+from zcproxy.kinds import ERROR
 from zcproxy.networks.stacked import StackedNetwork
 from zcproxy.probe import ALONE, Inputs, Loss, Probe
 from zcproxy.stacked_probe import StackedProbe
 from zcproxy.undisturbed import full_precision, gradients_enabled
 
 __all__ = ["Result", "ScoreError", "measure", "measure_stacked", "saliency", "score"]
-
-ERROR = "error"
-"""The kind of failure of a proxy that raised what it should not, or returned no number."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class ScoreError(MeasureError):
     def __init__(self, results: Mapping[str, Result]) -> None:
         failed = {name: r for name, r in results.items() if r.failure is not None}
         text = "; ".join(f"{name}: {r.message}" for name, r in failed.items())
-        super().__init__(next(iter(failed.values())).failure or "error", text)
+        super().__init__(next(iter(failed.values())).failure or ERROR, text)
         self.failures = failed
         self.scores = {n: r.value for n, r in results.items() if r.value is not None}
 

@@ -57,3 +57,8 @@ def test_equal_runs_gain_nothing():
 def test_accuracies_without_order(truth):
     with pytest.raises(MeasureError, match="accuracies"):
         averaged_prediction(np.random.default_rng(0).random((2, 9)), truth)
+
+
+def test_runs_without_an_architecture_have_no_order():
+    with pytest.raises(MeasureError, match="0 architecture"):
+        averaged_prediction(np.empty((2, 0)), np.empty(0))

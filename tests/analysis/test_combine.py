@@ -21,7 +21,9 @@ from zcproxy.analysis import (
     vote_share,
     with_combinations,
 )
+from zcproxy.analysis.lacking import not_known
 from zcproxy.errors import InputError
+from zcproxy.kinds import UNKNOWN
 
 A = [0.1, 0.4, 0.4, 0.9]
 B = [5.0, 7.0, 6.0, 1.0]
@@ -293,11 +295,24 @@ def test_other_combinations_keep_their_failures_and_tell_them() -> None:
     assert combination_notes(frame, ["zen+meco:vote"]) == []
 
 
-def test_the_words_are_those_of_the_store() -> None:
-    from zcproxy.analysis import lacking
-    from zcproxy.store import frame
+def test_a_missing_value_without_a_stated_kind_comes_last() -> None:
+    frame = blind_frame()
+    fail(frame, [3], ["zen"], "overflow")
+    told = with_combinations(frame, ["blind"])
+    silent = with_combinations(frame.drop(columns="zen_failure"), ["blind"])
+    pd.testing.assert_series_equal(silent["blind"], told["blind"])
+    assert silent["blind"].notna().all()
+    assert not not_known(frame.drop(columns="zen_failure"), "zen").any()
 
-    assert (lacking.FAILURE, lacking.NOT_SCORED) == (frame.FAILURE, frame.NOT_SCORED)
+
+@pytest.mark.parametrize("kind", [*UNKNOWN, "error: KeyError: 'x'"])
+def test_kinds_outside_the_network_are_not_known(kind: str) -> None:
+    frame = blind_frame()
+    fail(frame, [1, 4], ["zen"], kind)
+    fail(frame, [2], ["meco"], "overflow")
+    assert np.flatnonzero(not_known(frame, "zen")).tolist() == [1, 4]
+    assert not not_known(frame, "meco").any()
+    assert not not_known(frame, "swap").any()
 
 
 def rank(column: Sequence[float]) -> np.ndarray:

@@ -47,3 +47,15 @@ def test_policies_are_these_three():
 def test_lengths_must_match():
     with pytest.raises(InputError, match="5 scores but 2 accuracies"):
         pairs(X, [1.0, 2.0])
+
+
+def test_what_is_not_known_is_never_ranked():
+    unknown = np.array([False, True, False, False, False])
+    found = pairs(X, Y, "last", unknown)
+    assert found.kept.tolist() == [True, False, True, False, False]
+    assert np.argsort(found.scores).tolist() == [1, 0]
+    assert found.failures == 1
+    for name in ("omit", "common"):
+        assert pairs(X, Y, name, unknown).kept.tolist() == pairs(X, Y, name).kept.tolist()
+    here = np.array([True] * 5)  # where there is a value it is known
+    assert pairs(X, Y, "last", here).kept.tolist() == [True, False, True, False, False]

@@ -315,3 +315,43 @@ def test_no_accuracies_to_judge_averages_by():
     assert pd.isna(row["averaged"])
     assert "accuracies" in row["reason"]
     assert row["spearman"] > 0
+
+
+def test_a_proxy_without_any_value_has_a_reason_beside_accuracies():
+    runs = {label: frame.assign(meco=np.nan) for label, frame in frames(noisy(2, 30, 1.0)).items()}
+    truth = pd.Series(np.arange(30.0), index=[f"a{i}" for i in range(30)])
+    found = stability(runs, ["meco", "snip"], resamples=5, accuracies=truth)
+    table = found.table.set_index("proxy")
+    assert pd.isna(table.loc["meco", "averaged"])
+    assert "0 architecture(s) with a value in all runs" in table.loc["meco", "reason"]
+    assert "accuracies" not in table.loc["meco", "reason"]  # of which there are enough
+    assert (table.loc["meco", "n"], table.loc["meco", "n_accuracy"]) == (0, 0)
+    assert pd.notna(table.loc["snip", "averaged"])
+
+
+@pytest.mark.parametrize("single", [-1.0, -0.6, 0.0])
+def test_nothing_is_predicted_from_runs_that_do_not_agree(single):
+    with pytest.raises(MeasureError, match="do not agree"):
+        spearman_brown(single, 3)
+
+
+def test_a_negative_end_predicts_nothing():
+    """Spearman-Brown of -.6 for three runs would be +9."""
+    values = noisy(2, 8, 1.0, seed=5)
+    found = stability(frames(values), ["snip"], resamples=200)
+    row = found.table.iloc[0]
+    assert row["spearman_low"] < 0 < row["spearman"] < row["spearman_high"]
+    assert found.curve["predicted_low"].isna().all()
+    assert found.curve["predicted"].between(0, 1).all()
+    assert (found.curve["predicted_high"] >= found.curve["predicted"]).all()
+    assert found.curve["predicted_high"].max() <= 1
+
+
+def test_averages_are_of_all_runs_even_of_those_that_share_something():
+    values, made_from = crossed(2, 2, n=60)
+    truth = pd.Series(np.arange(60.0), index=[f"a{i}" for i in range(60)])
+    apart = stability(frames(values), ["snip"], "both", 0, made_from=made_from, accuracies=truth)
+    plain = stability(frames(values), ["snip"], "both", 0, accuracies=truth)
+    for name in ("single", "averaged", "gain"):
+        assert apart.table[name].tolist() == plain.table[name].tolist()
+    assert apart.table["compared"][0] < plain.table["compared"][0]

@@ -5,7 +5,7 @@ from scipy import stats
 
 from zcproxy.analysis.features import feature_sets, scaled_ranks
 from zcproxy.analysis.predictors import MODELS
-from zcproxy.analysis.supervised import held_out, label_order, supervised
+from zcproxy.analysis.supervised import held_out, label_order, rows_known, supervised
 from zcproxy.errors import InputError
 
 N = 90
@@ -333,3 +333,22 @@ def test_as_many_labels_as_leave_two_networks(data):
     scores, truth, _ = data
     most = supervised(scores, truth, NETWORKS, labels=(67,), beside=("nwot",), draws=1).table
     assert (most["n"] >= 2).all()
+
+
+@pytest.mark.parametrize("kind", ["not_scored", "error: KeyError: 'x'"])
+@pytest.mark.parametrize("beside", ["nwot", "snip+nwot:vote"])
+def test_rows_that_are_not_known_are_left_out(data, kind, beside):
+    """Row 3 is not known, row 70 a failure of the network: that alone is ranked last."""
+    scores, truth, carried = data
+    stated = scores.assign(nwot_failure=None).astype({"nwot_failure": object})
+    stated.loc[[3, 70], "nwot_failure"] = [kind, "disconnected"]
+    asked = {"operations": carried, "labels": [8], "beside": [beside], "draws": 2}
+    found = supervised(stated, truth, NETWORKS, ["snip"], **asked)
+    without = scores.drop(3).reset_index(drop=True)
+    expected = supervised(without, truth, NETWORKS, ["snip"], **asked)
+    pd.testing.assert_frame_equal(found.table, expected.table)
+    pd.testing.assert_frame_equal(found.beside, expected.beside)
+    assert rows_known(stated, [beside])["architecture"].tolist() == [
+        name for name in NAMES if name != NAMES[3]
+    ]
+    assert len(rows_known(stated, ["snip"])) == len(NAMES)

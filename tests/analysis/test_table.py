@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from zcproxy.analysis import (
+    NAMED,
     agreement,
     agreement_table,
     overlap,
@@ -14,9 +15,11 @@ from zcproxy.analysis import (
     regret,
     spearman,
     top_spearman,
+    with_combinations,
 )
 from zcproxy.analysis.table import missing_in_words
 from zcproxy.errors import InputError
+from zcproxy.kinds import UNKNOWN
 
 N = 60
 
@@ -85,9 +88,12 @@ def test_the_top_is_of_all_architectures_compared(scores, truth, failures):
         x = np.where(np.isnan(x), np.nanmin(x) - 1, x)
     if failures == "common":
         x, y = x[7:], y[7:]
-    entered = (y >= np.sort(y)[-round(len(y) / 4)]) & ~np.isnan(x)
+    best = y >= np.sort(y)[-round(len(y) / 4)]
+    entered = best & ~np.isnan(x)
     assert row["top25"] == pytest.approx(spearmanr(x[entered], y[entered]).statistic)
-    assert row["top25_n"] == entered.sum()
+    have = scores["good"].notna().to_numpy()[-len(y) :]
+    assert row["top25_n"] == (best & have).sum()
+    assert row["top25_n"] < best.sum() or failures == "common"
     assert table.set_index("proxy").loc["whole", "top25_n"] == round(len(y) / 4)
 
 
@@ -223,3 +229,33 @@ def test_wrong_names_are_refused(scores, truth):
         agreement_table(scores, truth, failures="first")
     with pytest.raises(InputError, match="k >= 1"):
         agreement_table(scores, truth, ["good"], resamples=0, ks=(0,))
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_what_is_not_known_is_not_last(scores, truth, kind):
+    """Of seven failures of `good` two are not known: they leave the ranking, not its last place."""
+    scores = scores.assign(good_failure=[kind] * 2 + ["disconnected"] * 5 + [None] * (N - 7))
+    table = agreement_table(scores, truth, ["good"], None, "last", resamples=0, top=0.25)
+    row = table.iloc[0]
+    x, y = scores["good"][2:].to_numpy(), truth[2:].to_numpy()
+    last = np.where(np.isnan(x), np.nanmin(x) - 1, x)
+    assert (row["n"], row["failures"]) == (N - 2, 7)
+    assert row["spearman"] == pytest.approx(spearmanr(last, y).statistic)
+    best = y >= np.sort(truth)[-round(N / 4)]  # the same top for every proxy
+    assert row["top25"] == pytest.approx(spearmanr(last[best], y[best]).statistic)
+    whole = agreement_table(scores, truth, ["good"], None, "omit", resamples=0).iloc[0]
+    assert whole["n"] == N - 7
+
+
+def test_a_combination_that_was_left_empty_is_not_ranked_last(scores, truth):
+    members = NAMED["blind"].members
+    rng = np.random.default_rng(4)
+    frame = scores[["architecture"]].assign(**{name: rng.normal(size=N) for name in members})
+    frame.loc[:9, "zen"] = math.nan
+    frame["zen_failure"] = ["not_scored"] * 6 + ["overflow"] * 4 + [None] * (N - 10)
+    made = with_combinations(frame, ["blind"])
+    row = agreement_table(made, truth, ["blind"], None, "last", resamples=0).iloc[0]
+    assert (row["n"], row["failures"]) == (N - 6, 6)
+    known = made["blind"].notna().to_numpy()
+    expected = spearmanr(made["blind"][known], truth.to_numpy()[known]).statistic
+    assert row["spearman"] == pytest.approx(expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from zcproxy import spaces, tables
 from zcproxy.cli.exploring import part
-from zcproxy.cli.report import report
+from zcproxy.cli.report import different_names, report
 from zcproxy.errors import DataError, InputError
 from zcproxy.store import write_scores
 
@@ -161,6 +162,20 @@ def test_files_on_a_page_are_different_and_so_are_their_names(mine, tmp_path):
     run(mine, other, "--html", "--out", out, "--resamples", 0)
     names = [file["name"] for file in data(out)["files"]]
     assert names == [f"{tmp_path.name}/mine", "other/mine"]
+
+
+def test_no_two_files_on_a_page_share_a_name():
+    def names(*paths):
+        return different_names([Path("/files") / path for path in paths])
+
+    assert names("x/a.parquet", "x/b.csv") == ["a", "b"]
+    assert names("x/a.parquet", "y/a.csv") == ["x/a", "y/a"]
+    assert names("x/a.parquet", "x/a.csv") == ["a.parquet", "a.csv"]
+    same = names("x/a.parquet", "x/a.csv", "y/a.parquet")
+    assert same == ["x/a.parquet", "x/a.csv", "y/a.parquet"]
+    assert names("a.csv", "x/a.csv") == ["files/a", "x/a"]
+    assert different_names([Path("/a.csv"), Path("/x/a.csv")]) == ["a", "x/a"]
+    assert names("a.csv/b", "a.csv/c", "a.csv/d/c") == ["a.csv/b", "a.csv/c", "d/c"]
 
 
 def test_wrong_use_is_one_line(digits, mine, tmp_path):

@@ -203,10 +203,11 @@ def test_scores_of_own_models_get_onto_the_page(tmp_path, monkeypatch):
     assert made.proxies == ["snip", "live_params", "snip+live_params:log-rank"]
     assert ("Models", "out_zoo:f") in list(facts(made, made.proxies, {}))
     run(*options, *by, code=1)  # the same run again replaces its file
-    with pytest.raises(StoreError, match="something else .different seed"):
+    with pytest.raises(StoreError, match=r"another configuration \(wanted seed: 1, not 0\)"):
         run(*options, *by, "--seed", 1)
     out.write_text("mine")
-    with pytest.raises(StoreError, match="something else"):
+    foreign = r"no table of this run \(zcproxy rank --out did not write it"
+    with pytest.raises(StoreError, match=foreign):
         run(*options, *by)
     assert out.read_text() == "mine"
     sys.modules.pop("out_zoo")
@@ -230,6 +231,66 @@ def test_scores_of_architectures_are_written_as_score_writes_them(tmp_path, scor
         run(scores[0], "--by", "snip", "--out", out)
     with pytest.raises(StoreError, match="there is no folder"):
         run(*options, "--out", tmp_path / "nowhere" / "x.csv")
+
+
+def test_scores_of_other_proxies_or_models_are_not_lost(tmp_path, monkeypatch):
+    import sys
+
+    (tmp_path / "lost_zoo.py").write_text(ZOO)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    out = tmp_path / "nets.parquet"
+    options = ("--models", "lost_zoo:f", "--dataset", "noise", "--batch-size", 4, "--out", out)
+    run(*options, "--by", "nwot+live_params:log-rank", code=1)
+    kept = out.read_bytes()
+    lost = r"also holds scores by live_params, nwot, which this run would remove; ask for them too"
+    with pytest.raises(StoreError, match=lost):
+        run(*options, "--by", "snip")
+    assert out.read_bytes() == kept
+    run(*options, "--by", "snip+nwot+live_params:log-rank", code=1)
+    assert {"snip", "nwot", "live_params"} < set(read_scores(out).columns)
+    (tmp_path / "lost_zoo.py").write_text(ZOO.replace("'wide': mlp(50), ", ""))
+    sys.modules.pop("lost_zoo")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    with pytest.raises(StoreError, match="also holds scores of 1 other candidates"):
+        run(*options, "--by", "snip+nwot+live_params:log-rank")
+    sys.modules.pop("lost_zoo")
+
+
+def test_scores_of_other_proxies_or_architectures_are_not_lost(tmp_path):
+    cells = spaces.get("digits201").architectures()[:3]
+    (tmp_path / "cells.txt").write_text("\n".join(cells) + "\n")
+    options = ("--architectures", tmp_path / "cells.txt", "--space", "digits201", "--workers", 1)
+    options += ("--store", tmp_path / "s.sqlite", "--out", tmp_path / "out.csv")
+    run(*options, "--by", "params+depth:mean-rank")
+    with pytest.raises(StoreError, match="also holds scores by depth, which this run"):
+        run(*options, "--by", "params")
+    (tmp_path / "cells.txt").write_text(f"{cells[0]}\n")
+    with pytest.raises(StoreError, match="also holds scores of 2 other candidates"):
+        run(*options, "--by", "params+depth+flops:mean-rank")
+    assert read_scores(tmp_path / "out.csv")["architecture"].tolist() == cells
+
+
+def test_scores_of_models_by_an_earlier_definition_are_not_replaced(tmp_path, monkeypatch):
+    """Those of tanaka2020 before its initialization was Kaiming's; of other protocols they are."""
+    import sys
+
+    (tmp_path / "early_zoo.py").write_text(ZOO)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for protocol, revision in (("tanaka2020", 2), ("clean", None)):
+        out = tmp_path / f"{protocol}.csv"
+        options = ("--models", "early_zoo:f", "--dataset", "noise", "--batch-size", 4)
+        options += ("--by", "params", "--protocol", protocol, "--out", out)
+        run(*options)
+        assert read_scores(out).attrs.get("protocol_revision") == revision
+        run(*options)
+    early = tmp_path / "tanaka2020.csv"
+    early.write_text(early.read_text().replace('"protocol_revision": 2, ', ""))
+    assert "protocol_revision" not in read_scores(early).attrs
+    with pytest.raises(StoreError, match="wanted protocol_revision: 2, not 1"):
+        run(*options[:9], "tanaka2020", "--out", early)
+    sys.modules.pop("early_zoo")
 
 
 BLIND = list(Combination.parse("blind").members)

@@ -242,3 +242,18 @@ def test_a_combination_knows_why_its_members_failed() -> None:
     (scored,) = joined([("a", made)])
     values = scored.values("az_nas", "all", "cifar10")
     assert values.loc[ALL[:4]].isna().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["not_scored", "crashed", "error", "memory", "error: KeyError"])
+def test_what_says_nothing_of_a_network_is_no_score(kind: str) -> None:
+    first = frame(range(6), snip=[1.0, np.nan, np.nan, 4.0, 5.0, 6.0])
+    first["snip_failure"] = [None, "disconnected", kind, None, None, None]
+    (scored,) = joined([("a", first)])
+    assert scored.covered("snip", "all") == 5
+    assert scored.covered("snip+params:log-rank", "all") == 5
+    assert list(scored.values("snip", "all", "cifar10").index) == [*ALL[:2], *ALL[3:6]]
+    second = frame(range(1, 3), snip=[9.0, 3.0])
+    (both,) = joined([("a", first), ("b", second)])
+    assert both.covered("snip", "all") == 6
+    assert both.values("snip", "all", "cifar10").loc[ALL[2]] == 3.0
+    assert both.origin("snip") == ("a", "b")

@@ -8,6 +8,7 @@ import pytest
 
 from zcproxy import spaces
 from zcproxy.errors import InputError, is_shortage
+from zcproxy.kinds import MEMORY
 from zcproxy.runs import memory, prepare, run
 
 ALL = ["snip", "grasp"]
@@ -83,7 +84,7 @@ def test_a_worker_gets_no_more_than_its_bound_and_the_network_fails_alone(
     monkeypatch.setattr(memory, "bound", lambda _: 1_600 << 20)
     setup = prepare("digits201", "noise", batch_size=20_000)
     summary = run(setup, [LARGE], ["grasp"], tmp_path / "store.sqlite")
-    assert summary.failures == {memory.MEMORY: 1}
+    assert summary.failures == {MEMORY: 1}
 
 
 def test_a_shortage_is_known_by_its_cause() -> None:

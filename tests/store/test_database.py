@@ -138,7 +138,13 @@ def test_a_row_is_a_finite_value_or_a_failure(value: float | None, failure: str 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("protocol", "abdelfattah2021"), ("batch_sha256", "11"), ("seed", 7)]
+    ("field", "value"),
+    [
+        ("protocol", "abdelfattah2021"),
+        ("protocol_revision", 2),
+        ("batch_sha256", "11"),
+        ("seed", 7),
+    ],
 )
 def test_another_configuration_is_refused_by_field(path: Path, field: str, value: object) -> None:
     filled(path)

@@ -26,7 +26,8 @@ def averaged_prediction(
     """Spearman with accuracy of k single runs, and of the mean of their ranks.
 
     `values` are (k, n) scores without nan, `accuracies` (n,), nan where there is none. A run's
-    ranks are taken among all n architectures; correlations among those with an accuracy.
+    ranks are taken among all n architectures; correlations among those with an accuracy. All k
+    runs enter, whether or not some of them share a seed or a batch.
 
     Returns the numbers of `PREDICTION`: the mean over single runs with its 95 % bootstrap interval
     over architectures, the least and the most of them; the Spearman of the mean rank with its
@@ -35,11 +36,11 @@ def averaged_prediction(
 
     Raises InputError for nan in `values`, MeasureError('degenerate') for a constant ranking.
     """
-    ranks = np.stack([average_ranks(run) for run in values])
     known = ~np.isnan(accuracies)
     truth = accuracies[known]
-    columns = [*ranks[:, known], ranks.mean(axis=0)[known]]
     require_order(truth, "accuracies")
+    ranks = np.stack([average_ranks(run) for run in values])
+    columns = [*ranks[:, known], ranks.mean(axis=0)[known]]
     found = np.array([spearman(column, truth) for column in columns])
     rankings = Rankings([truth, *columns])
     drawn = rankings.resampled(resamples, seed)[:, 0, 1:]

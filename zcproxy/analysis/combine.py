@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from zcproxy.analysis.lacking import FAILURE, Lacking, lacking
+from zcproxy.analysis.lacking import Lacking, lacking
 from zcproxy.analysis.ranks import Floats, average_ranks, dense_codes, vector
 from zcproxy.analysis.uncertainty import Interval
 from zcproxy.errors import InputError, unknown
+from zcproxy.kinds import FAILURE
 
 __all__ = [
     "NAMED",
@@ -124,7 +125,8 @@ class Combination:
     `name` is what a combination of `NAMED` is called. With `failures_last` an architecture on
     which a proxy fails has its lowest rank there, and only one that a proxy was not scored on, or
     does not apply to, has no combined score (see `zcproxy.analysis.lacking`); otherwise any failure
-    leaves it without.
+    leaves it without. A missing value of which no kind is stated, as in a table of one's own
+    without columns `<proxy>_failure`, counts as a failure of the network and comes last.
     """
 
     proxies: tuple[str, ...]

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from zcproxy.analysis.ranks import Floats, numbers, same_length
-from zcproxy.errors import unknown
+from zcproxy.errors import unknown as unknown_name
 
 __all__ = ["POLICIES", "FailurePolicy", "Pairs", "complete", "pairs", "policy"]
 
@@ -38,20 +38,28 @@ def policy(name: str) -> FailurePolicy:
     """The failure policy of that name; raises InputError naming the three there are.
 
     omit: each proxy is judged on the architectures where it has a value (n differs by proxy);
-    last: failures tie with each other below every value (n is the same for all);
+    last: failures tie with each other below every value; what is not known for a reason outside
+    the network (not scored, crashed, error, memory) is left out (else n is the same for all);
     common: only architectures where all compared proxies have a value (n is the same for all).
     """
     for known in POLICIES:
         if name == known:
             return known
-    raise unknown("failure policy", name, POLICIES)
+    raise unknown_name("failure policy", name, POLICIES)
 
 
-def pairs(scores: ArrayLike, accuracies: ArrayLike, failures: str = "omit") -> Pairs:
+def pairs(
+    scores: ArrayLike,
+    accuracies: ArrayLike,
+    failures: str = "omit",
+    unknown: NDArray[np.bool_] | None = None,
+) -> Pairs:
     """Apply a failure policy to one proxy: nan in `scores` is a failure.
 
     `scores` and `accuracies` are (n,). An architecture without an accuracy (nan) is always left
     out. For a single proxy `common` is the same as `omit`; `complete` makes the common subset.
+    `unknown` (n,) marks failures that say nothing of the network (`zcproxy.kinds.UNKNOWN`): they
+    are never ranked, not even last.
 
     Raises InputError for unequal lengths or an unknown policy.
     """
@@ -59,7 +67,11 @@ def pairs(scores: ArrayLike, accuracies: ArrayLike, failures: str = "omit") -> P
     x, y = numbers(scores, "scores"), numbers(accuracies, "accuracies")
     same_length(x, y)
     failed, labelled = np.isnan(x), ~np.isnan(y)
-    kept = labelled if chosen == "last" else labelled & ~failed
+    if chosen == "last":
+        out = np.zeros_like(failed) if unknown is None else failed & unknown
+    else:
+        out = failed
+    kept = labelled & ~out
     ordered = below_all(x) if chosen == "last" else x
     return Pairs(ordered[kept], y[kept], kept, failed[kept], int((failed & labelled).sum()))
 

@@ -1,4 +1,8 @@
-"""What becomes of rows where a member of a combination has no value."""
+"""What becomes of rows where a proxy, or a member of a combination, has no value.
+
+A missing value of which no kind is stated, as in a table of one's own without columns
+`<proxy>_failure`, counts as a failure of the network.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zcproxy.analysis.alignment import select_columns
+from zcproxy.kinds import FAILURE, NOT_APPLICABLE, UNKNOWN, kind_stated
 
-__all__ = ["FAILURE", "Lacking", "kinds", "lacking"]
+__all__ = ["Lacking", "kinds", "lacking", "not_known"]
 
-FAILURE = "_failure"
-"""What follows a proxy's name in the column of its kinds of failure (see `zcproxy.store.frame`)."""
-
-NOT_SCORED, NOT_APPLICABLE = "not_scored", "not_applicable"
 UNSTATED = "no reason stated"
-
-UNKNOWN = (NOT_SCORED, "crashed", "error", "memory")
-"""Kinds of failure that say nothing about the network: its score is not known, not bad."""
 
 Flags = NDArray[np.bool_]
 
@@ -78,7 +76,8 @@ def lacking(scores: pd.DataFrame, members: Mapping[str, bool]) -> Lacking:
     value has no combined score. Where they do, it has none only if the member's score is not known
     there (`UNKNOWN`: not scored, crashed, ...), or if it is not applicable there while it has
     values elsewhere; a member without any value that is not applicable is left out for all. Where
-    every member is left out, no row has a score.
+    every member is left out, no row has a score. A missing value without a stated kind is a
+    failure of the network, and comes last.
 
     Raises InputError for a member that is not a column.
     """
@@ -87,7 +86,7 @@ def lacking(scores: pd.DataFrame, members: Mapping[str, bool]) -> Lacking:
     for name, last in members.items():
         missing = values[name].isna().to_numpy()
         kind = np.array([k or "" for k in kinds(scores, name)], dtype=object)
-        waiting = missing & np.isin(kind.astype(str), UNKNOWN)
+        waiting = not_known(scores, name)
         foreign = missing & (kind == NOT_APPLICABLE)
         if last and bool(missing.all()) and foreign.any():
             unused.append(name)
@@ -117,7 +116,21 @@ def kinds(scores: pd.DataFrame, name: str) -> list[str | None]:
 
     It is the first word of what the frame states, which may have a message behind a colon.
     """
-    return [None if text is None else text.partition(":")[0] for text in stated(scores, name)]
+    return [None if text is None else kind_stated(text) for text in stated(scores, name)]
+
+
+def not_known(scores: pd.DataFrame, name: str) -> Flags:
+    """In which rows a proxy or a combination has no value for a reason outside the network.
+
+    These are the kinds `UNKNOWN` of `zcproxy.kinds`: not scored, crashed, ... A missing value
+    without a stated kind is none of them.
+    """
+    found = scores[name].isna().to_numpy(dtype=bool, copy=True)
+    if name + FAILURE not in scores.columns:
+        return np.zeros_like(found)
+    texts = scores[name + FAILURE][found]
+    found[found] = [kind_stated(text) in UNKNOWN for text in texts]
+    return found
 
 
 def stated(scores: pd.DataFrame, name: str) -> list[str | None]:

@@ -19,7 +19,8 @@ ties it is the mean Spearman correlation of all pairs of runs.
 Runs that share a seed while others share a batch agree more than they would by chance alone. Where
 it is known what every run was made from, only pairs that share nothing count: every coefficient is
 the mean over these pairs (an intraclass correlation that of two runs), and averages are compared
-whose runs, all together, share nothing.
+whose runs, all together, share nothing. What averaging adds to the agreement with accuracy
+(`single`, `averaged`, `gain`) is of all runs instead, whatever they share.
 """
 
 from __future__ import annotations
@@ -109,7 +110,12 @@ def spearman_brown(single: float, averaged: float) -> float:
     r is the correlation of two single runs. Source: Spearman, and Brown, British Journal of
     Psychology 3 (1910). Exact for Pearson's correlation and equally noisy runs; for ranks an
     approximation, which is why the measured agreement stands beside it.
+
+    Raises MeasureError('degenerate') for r <= 0: runs that do not agree have no noise that
+    averaging would take away, and the formula has a pole at r = -1 / (m - 1).
     """
+    if single <= 0:
+        raise MeasureError("degenerate", "the runs do not agree, so nothing is predicted")
     return averaged * single / (1 + (averaged - 1) * single)
 
 
@@ -169,8 +175,8 @@ def stability(
         made_from: by label, what a run was made from, such as (seed of the weights, seed of the
             batch). Pairs of runs that are equal in one of these are left out of every mean; None
             where all runs are equally far apart.
-        accuracies: indexed by architecture; with them, what averaging adds to the agreement with
-            accuracy (see `analysis.averaging`).
+        accuracies: indexed by architecture; with them, what averaging all runs adds to the
+            agreement with accuracy (see `analysis.averaging`), whatever `made_from` says.
 
     `table`: proxy, varying, runs (k), compared (pairs of runs in the means), n, incomplete
     (architectures without a value in some run), icc (2,1, of scores), icc_ranks (3,1, of ranks),
@@ -181,8 +187,9 @@ def stability(
     `pairs`: proxy, varying, run, other, spearman, with interval, n, entered (1 for a pair in the
     means, else 0), reason.
     `curve`: proxy, varying, averaged (m), predicted, measured, each with interval, splits, n,
-    reason. `measured` is the mean correlation of mean ranks over disjoint groups of m runs; it
-    needs 2m runs.
+    reason. An end of `predicted` at or below 0 for single runs is left empty, as nothing is
+    predicted from it. `measured` is the mean correlation of mean ranks over disjoint groups of m
+    runs; it needs 2m runs.
 
     Raises InputError for fewer than two runs, a proxy that a frame lacks, no architecture in
     common, or where every pair of runs shares something.
@@ -310,6 +317,7 @@ class OneProxy:
         return cells
 
     def prediction(self) -> list[float | None]:
+        self.require()
         assert self.truth is not None
         return averaged_prediction(self.values, self.truth, self.resamples, self.seed)
 
@@ -408,10 +416,10 @@ class OneProxy:
 
     def predicted(self, size: int) -> list[float | None]:
         single, low, high = self.mean_spearman()
-        if single is None or single <= 0:
-            raise MeasureError("degenerate", "the runs do not agree, so nothing is predicted")
-        reach = [None if end is None else spearman_brown(end, size) for end in (low, high)]
-        return [spearman_brown(single, size), *reach]
+        reach = [
+            None if end is None or end <= 0 else spearman_brown(end, size) for end in (low, high)
+        ]
+        return [spearman_brown(single or 0.0, size), *reach]
 
     def measured(self, size: int) -> list[float | None]:
         self.require()

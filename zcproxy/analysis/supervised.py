@@ -13,9 +13,10 @@ import pandas as pd
 
 from zcproxy.analysis.agreement import spearman
 from zcproxy.analysis.alignment import align, require_unique, score_columns, select_columns
-from zcproxy.analysis.combine import with_combinations
+from zcproxy.analysis.combine import Combination, with_combinations
 from zcproxy.analysis.failures import below_all
 from zcproxy.analysis.features import feature_sets, scaled_ranks
+from zcproxy.analysis.lacking import not_known
 from zcproxy.analysis.matrix import Progress, interval
 from zcproxy.analysis.predictors import MODELS
 from zcproxy.analysis.ranks import Floats, Ints
@@ -23,7 +24,7 @@ from zcproxy.analysis.rows import framed, spread
 from zcproxy.analysis.table import Cells
 from zcproxy.errors import InputError, MeasureError, unknown
 
-__all__ = ["LABELS", "SAMPLES", "Supervised", "held_out", "label_order", "supervised"]
+__all__ = ["LABELS", "SAMPLES", "Supervised", "held_out", "label_order", "rows_known", "supervised"]
 
 LABELS = (10, 30, 100, 300)
 FEWEST = 3
@@ -99,6 +100,9 @@ def supervised(
             its strings; `strings`: strings, without those of a network that is drawn already.
         progress: called with fits done and all.
 
+    Rows in which something asked for is not known (`rows_known`) are left out before all else:
+    their ranks would say nothing of the network.
+
     Labels are of n different networks; a string whose network was trained on is never judged on.
     Neither sample is like what is judged where some networks have many strings: of `networks`
     these are rare among labels, of `strings` rare among what is left to judge.
@@ -113,12 +117,13 @@ def supervised(
     Raises InputError for an unknown proxy or sample, no proxy, an architecture without network or
     operations, fewer than three labels or draws than one, and more labels than networks.
     """
-    known, truth = align(scores, accuracies)
     names = score_columns(scores) if proxies is None else list(proxies)
     if sample not in SAMPLES:
         raise unknown("sample of labels", sample, SAMPLES)
     if not names:
         raise InputError("there is no proxy to learn from; give scores of at least one")
+    scores = rows_known(scores, [*names, *beside])
+    known, truth = align(scores, accuracies)
     codes = network_codes(known.index, networks)
     check(labels, draws, int(codes.max()) + 1)
     require_unique(pd.Index(scores["architecture"]), "scores")
@@ -169,10 +174,24 @@ def network_codes(architectures: pd.Index[str], networks: Mapping[str, str]) -> 
     return np.asarray(pd.factorize(keys)[0], dtype=np.int64)
 
 
+def rows_known(scores: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The rows in which no proxy, or member of a combination, failed for a reason outside networks.
+
+    These are the kinds `zcproxy.kinds.UNKNOWN`, as `<proxy>_failure` states them.
+    """
+    kept = np.ones(len(scores), dtype=bool)
+    for name in names:
+        members = [name] if name in scores.columns else Combination.parse(name).members
+        for member in members:
+            if member in scores.columns:
+                kept &= ~not_known(scores, member)
+    return scores if kept.all() else scores[kept].reset_index(drop=True)
+
+
 def label_free(scores: pd.DataFrame, names: Sequence[str], place: Ints) -> dict[str, Floats]:
     """Scores that nothing was learned for, failures last, at the rows `place`.
 
-    Combinations rank among all rows of `scores`.
+    Combinations rank among all rows of `scores`, all of which are known (`rows_known`).
     """
     made = select_columns(with_combinations(scores, names), names)
     return {str(name): below_all(made[name].to_numpy()[place]) for name in made.columns}

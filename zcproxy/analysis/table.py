@@ -13,6 +13,7 @@ import pandas as pd
 from zcproxy.analysis.agreement import Agreement, of_pairs
 from zcproxy.analysis.alignment import align, score_columns, select_columns
 from zcproxy.analysis.failures import Pairs, complete, pairs, policy
+from zcproxy.analysis.lacking import Flags, not_known
 from zcproxy.analysis.partial import partial_spearman
 from zcproxy.analysis.ranks import Floats, tied
 from zcproxy.analysis.selection import best_share, overlap, regret, top_spearman
@@ -53,7 +54,8 @@ def agreement_table(
     `accuracies` is a series indexed by architecture, or a frame of `architecture` and one more
     column, in percent. Architectures in only one of the two are left out. The row of `baseline`
     is added where `proxies` lacks it; None means no baseline. For `failures` see
-    `analysis.policy`; for `top` and `ks` see `analysis.top_spearman`, `overlap` and `regret`.
+    `analysis.policy`, which looks at the kinds in `<proxy>_failure`, where `scores` has them; for
+    `top` and `ks` see `analysis.top_spearman`, `overlap` and `regret`.
     `progress(done, total)` is called after every row.
 
     Columns: proxy; spearman, spearman_low, spearman_high; kendall, kendall_low, kendall_high (95 %
@@ -68,12 +70,13 @@ def agreement_table(
     Raises InputError for an unknown proxy or policy, repeated architectures, or none in common.
     """
     settings = Settings(baseline, policy(failures), resamples, seed, top, list(ks))
-    values, truth = align(scores, accuracies)
+    stated, truth = align(scores, accuracies)
     chosen = score_columns(scores) if proxies is None else list(proxies)
-    values = select_columns(values, chosen if baseline is None else [*chosen, baseline])
+    values = select_columns(stated, chosen if baseline is None else [*chosen, baseline])
     rows: list[Cells] = []
     for name in values.columns:
-        rows.append(row(str(name), values, truth, settings))
+        unknown = not_known(stated, str(name))
+        rows.append(row(str(name), values, truth, unknown, settings))
         if progress is not None:
             progress(len(rows), len(values.columns))
     result = typed(pd.DataFrame([cells.finished() for cells in rows], dtype=object))
@@ -141,9 +144,11 @@ def missing(rows: Sequence[Cells]) -> list[dict[str, Any]]:
     ]
 
 
-def row(name: str, values: pd.DataFrame, truth: pd.Series[float], settings: Settings) -> Cells:
-    """Everything about the proxy in column `name` of `values`."""
-    compared = compare(values, name, truth, settings.failures)
+def row(
+    name: str, values: pd.DataFrame, truth: pd.Series[float], unknown: Flags, settings: Settings
+) -> Cells:
+    """Everything about the proxy in column `name` of `values`; `unknown` as for `pairs`."""
+    compared = compare(values, name, truth, unknown, settings.failures)
     x, y = compared.scores, compared.accuracies
     cells = Cells(name)
     cells.add(COEFFICIENTS, lambda: flat(of_pairs(compared, settings.resamples, settings.seed)))
@@ -153,32 +158,37 @@ def row(name: str, values: pd.DataFrame, truth: pd.Series[float], settings: Sett
         own = settings.baseline == name
         cells.add(["partial"], lambda: [None if own else partial_given(x, y, given)])
     label = f"top{100 * settings.top:g}"
-    of_all = among(values[name].to_numpy(), truth, compared, settings.failures)
-    cells.add([label], lambda: [top_spearman(*of_all, settings.top)])
-    best = best_share(of_all[1], settings.top)
-    cells.values[f"{label}_n"] = int((best & ~np.isnan(of_all[0])).sum())
+    everyone = among(truth, compared, settings.failures)
+    cells.add([label], lambda: [top_spearman(*of_all(everyone, compared, truth), settings.top)])
+    best = best_share(truth[everyone], settings.top)
+    cells.values[f"{label}_n"] = int((best & values[name].notna().to_numpy()[everyone]).sum())
     for k in settings.ks:
         cells.add([f"overlap@{k}"], partial(lambda k: [overlap(x, y, k)], k))
         cells.add([f"regret@{k}"], partial(lambda k: [regret(x, y, k)], k))
     return cells
 
 
-def compare(values: pd.DataFrame, name: str, truth: pd.Series[float], failures: str) -> Pairs:
+def compare(
+    values: pd.DataFrame, name: str, truth: pd.Series[float], unknown: Flags, failures: str
+) -> Pairs:
     """The pairs of one proxy; its failures are counted before the common subset is taken."""
     failed = int(values[name].isna().sum())
     if failures == "common":
         truth = truth.where(complete(values))
-    return replace(pairs(values[name].to_numpy(), truth.to_numpy(), failures), failures=failed)
+    found = pairs(values[name].to_numpy(), truth.to_numpy(), failures, unknown)
+    return replace(found, failures=failed)
 
 
-def among(
-    scores: Floats, truth: pd.Series[float], compared: Pairs, failures: str
-) -> tuple[Floats, Floats]:
-    """Scores and accuracies of all architectures compared, nan for a failure that is left out."""
-    if failures != "omit":
-        return compared.scores, compared.accuracies
-    known = truth.notna().to_numpy()
-    return scores[known], np.asarray(truth[known], dtype=np.float64)
+def among(truth: pd.Series[float], compared: Pairs, failures: str) -> Flags:
+    """The architectures whose best are the top: the same for all proxies, with or without value."""
+    return compared.kept if failures == "common" else truth.notna().to_numpy(dtype=bool)
+
+
+def of_all(everyone: Flags, compared: Pairs, truth: pd.Series[float]) -> tuple[Floats, Floats]:
+    """Scores and accuracies of `everyone`, nan for a failure that is left out."""
+    scores = np.full(len(truth), np.nan, dtype=np.float64)
+    scores[compared.kept] = compared.scores
+    return scores[everyone], np.asarray(truth[everyone], dtype=np.float64)
 
 
 def flat(found: Agreement) -> list[float | None]:

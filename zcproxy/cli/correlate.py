@@ -48,8 +48,9 @@ Subset = Annotated[
 Failures = Annotated[
     str,
     typer.Option(
-        help="omit: each proxy on its own architectures; last: failures tie below all; "
-        "common: only architectures where all proxies have a value."
+        help="omit: each proxy on its own architectures; last: failures tie below all, but "
+        "what is not known (not scored, crashed, error, memory) is left out; common: only "
+        "architectures where all proxies have a value."
     ),
 ]
 Top = Annotated[float, typer.Option(help="Share of the best for the correlation at the top.")]

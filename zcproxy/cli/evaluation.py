@@ -115,7 +115,7 @@ def evaluate(
 
 def origin(scores: pd.DataFrame) -> list[str]:
     """What must be said about scores that were read from a store of an unusual kind."""
-    from zcproxy.store.frame import FAILURE, NOT_SCORED
+    from zcproxy.kinds import FAILURE, NOT_SCORED
 
     notes = []
     if scores.attrs.get("expanded"):
@@ -128,7 +128,7 @@ def origin(scores: pd.DataFrame) -> list[str]:
     if waiting:
         notes.append(
             f"{waiting:,} of {len(scores):,} architectures are not scored by every proxy yet, and "
-            "count as failures there"
+            "have no value there"
         )
     return notes
 

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from zcproxy.cli.typed import command_line
 from zcproxy.errors import InputError, InterruptedRun
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def compare(
     setup = Setup(data, recipe, pruning, str(out / "checkpoints"))
     cells = grid(model, chosen, _numbers(densities), range(seeds))
     outcome = _run(cells, setup, made(out), workers)
-    told = write_comparison(out, setup, outcome, _command())
+    told = write_comparison(out, setup, outcome, command_line())
     _show(told, "method", as_json, [], out)
     _end(outcome)
 
@@ -199,7 +200,7 @@ def audit(
     setup = Setup(data, recipe, pruning, str(out / "checkpoints"))
     outcome = _run(cells, setup, made(out), workers)
     found = verdicts(table(outcome.trained))
-    told = write_audit(out, setup, outcome, found, _command())
+    told = write_audit(out, setup, outcome, found, command_line())
     lines = [f"{100 * one.density:.4g} %, {one.control}: {one.words}" for one in found]
     _show(told, "control", as_json, lines, out)
     _end(outcome)
@@ -321,10 +322,3 @@ def _numbers(text: str) -> list[float]:
         raise InputError(
             f"--densities takes numbers separated by commas, such as 0.1,0.01, not '{text}'"
         ) from error
-
-
-def _command() -> str:
-    """The command line as it was typed, without the folder the program lies in."""
-    import shlex
-
-    return shlex.join(["zcproxy", *sys.argv[1:]])

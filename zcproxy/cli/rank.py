@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["rank"]
 
 FAILURES_SHOWN = 10
+WRITER = "zcproxy rank --out"
 
 
 def rank(
@@ -89,7 +90,8 @@ def rank(
         Path | None,
         typer.Option(
             help="Also write the scores of --architectures or --models (.parquet or .csv), as "
-            "zcproxy score does; zcproxy report --html shows them."
+            "zcproxy score does; zcproxy report --html shows them. A file with other proxies or "
+            "candidates is not replaced."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
@@ -200,12 +202,15 @@ def score_architectures(
     """Scores of architectures by way of a store, with the message of every failure."""
     from zcproxy import spaces
     from zcproxy.cli.running import run_kept, scores_of, write_kept
+    from zcproxy.configuration import Configuration
+    from zcproxy.kinds import FAILURE
     from zcproxy.store import Store
     from zcproxy.store.frame import check_replaced
 
     wanted = list(combination.members)
     if out is not None:
-        check_replaced(out, setup.configuration)
+        run, left_out = setup.configuration.to_dict(), Configuration.defaults()
+        check_replaced(out, run, left_out, WRITER, (chosen, wanted))
     run_kept(setup, chosen, wanted, store, workers)
     if out is not None:
         write_kept(store, chosen, wanted, out)
@@ -215,7 +220,7 @@ def score_architectures(
     told = {(row.network, row.proxy): f"{row.failure}: {row.message}" for row in failed}
     key = spaces.get(setup.configuration.space).key
     for name in wanted:
-        frame[f"{name}_failure"] = [told.get((key(a), name)) for a in chosen]
+        frame[f"{name}{FAILURE}"] = [told.get((key(a), name)) for a in chosen]
     return frame
 
 
@@ -232,13 +237,15 @@ def score_own(
     from zcproxy.candidates import initialized, load_models, score_models
     from zcproxy.cli.progress import bar
     from zcproxy.runs import batch_of
+    from zcproxy.store.frame import check_replaced
 
     check_proxies(combination)
     images = batch_of(dataset or "cifar10", protocol, *batch)
     run = run_of(reference, images, protocol, batch[1], seed)
-    if out is not None:
-        check_same_run(out, run)
     models = load_models(reference, seed)
+    if out is not None:
+        keep = (list(models), list(combination.members))
+        check_replaced(out, run, {"protocol_revision": 1}, WRITER, keep)
     for model in models.values():
         initialized(model, protocol, seed)
     with bar("scoring") as progress:
@@ -250,7 +257,9 @@ def score_own(
 
 def run_of(reference: str, images: Batch, protocol: str, batch_seed: int, seed: int) -> Run:
     """What fixes the scores of models, as a file of scores tells it."""
-    return {
+    from zcproxy import protocols
+
+    told: Run = {
         "models": reference,
         "dataset": images.name,
         "batch_sha256": images.sha256,
@@ -261,32 +270,15 @@ def run_of(reference: str, images: Batch, protocol: str, batch_seed: int, seed: 
         "seed": seed,
         "protocol": protocol,
     }
-
-
-def check_same_run(out: Path, run: Run) -> None:
-    """Raise StoreError where a file that would be replaced is none, or not one of the same run."""
-    from zcproxy.errors import DataError, StoreError
-    from zcproxy.store import read_scores
-
-    if not out.exists() or not out.stat().st_size:
-        return
-    try:
-        told = read_scores(out).attrs
-    except DataError:
-        told = {}
-    different = [name.replace("_", " ") for name in run if told.get(name) != run[name]]
-    if different:
-        raise StoreError(
-            f"{out} is there and holds something else (different {', '.join(different)}); choose "
-            "another file with --out, or remove it first"
-        )
+    revision = protocols.get(protocol).revision
+    return told | ({"protocol_revision": revision} if revision > 1 else {})
 
 
 def write_own(frame: pd.DataFrame, run: Run, names: list[str], out: Path) -> None:
     """Write scores of models as `zcproxy score` writes scores: failures by their kind alone."""
+    from zcproxy.kinds import FAILURE
     from zcproxy.runs.items import versions
     from zcproxy.store import write_scores
-    from zcproxy.store.frame import FAILURE
 
     told = frame.copy()
     for name in (f"{proxy}{FAILURE}" for proxy in names):

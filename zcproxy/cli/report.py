@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,6 +109,7 @@ def write_page(
     from zcproxy.analysis import policy
     from zcproxy.cli.exploring import part
     from zcproxy.cli.progress import bar
+    from zcproxy.cli.typed import command_line
 
     policy(settings.failures)
     place = out or Path(f"{scores[0].stem}.html")
@@ -122,7 +121,7 @@ def write_page(
         for path, name in zip(scores, names, strict=True)
     ]
     with bar("comparing") as progress:
-        page.write_page(place, parts, settings, command(shared=True), progress)
+        page.write_page(place, parts, settings, command_line(), progress)
     typer.echo(f"{place}")
 
 
@@ -143,14 +142,15 @@ def write_folder(
     from zcproxy import reports
     from zcproxy.cli.evaluation import evaluate, usable_sizes
     from zcproxy.cli.progress import bar
+    from zcproxy.cli.typed import command_line, shown
 
     found = evaluate(scores, table, accuracy, proxies, subset)
     ks, left_out = usable_sizes(k, found.compared)
     folder = out or Path(f"{scores.stem}-report")
     source = reports.Source(
-        table=found.table,
+        table=shown(found.table),
         subset=found.subset,
-        command=command(),
+        command=command_line(),
         run=found.run,
         accuracy={str(name): value for name, value in found.accuracies.attrs.items()},
         without_accuracy=found.without_accuracy,
@@ -177,29 +177,18 @@ def write_folder(
 def different_names(paths: list[Path]) -> list[str]:
     """What a page calls the files: their names, with as many folders as tell them apart.
 
+    The ending is left out unless it alone tells some apart.
+
     Raises InputError where a file is named twice.
     """
-    places = [path.resolve().with_suffix("") for path in paths]
-    if len({path.resolve() for path in paths}) < len(paths):
+    places = [path.resolve() for path in paths]
+    if len(set(places)) < len(places):
         raise InputError("a file of scores is named twice; give every file once")
-    for parts in range(1, max(len(place.parts) for place in places) + 1):
-        names = ["/".join(place.parts[-parts:]) for place in places]
-        if len(set(names)) == len(names):
-            return names
-    return [path.name for path in paths]
-
-
-def command(shared: bool = False) -> str:
-    """The command line that runs, for whoever wants to repeat it.
-
-    In what is `shared` with others, absolute paths stand without the folders of this machine.
-    """
-    words = [without_folders(word) if shared else word for word in sys.argv[1:]]
-    return shlex.join(["zcproxy", *words])
-
-
-def without_folders(word: str) -> str:
-    """The last part of an absolute path, also behind `--option=`; any other word as it is."""
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    path = Path(value)
-    return f"{option}{equals}{path.name}" if path.is_absolute() else word
+    bare = [place.with_suffix("") for place in places]
+    told = bare if len(set(bare)) == len(bare) else places
+    names = [place.name for place in told]
+    parts = 1
+    while len(set(names)) < len(names):
+        parts += 1
+        names = ["/".join(place.parts[1:][-parts:]) for place in told]
+    return names

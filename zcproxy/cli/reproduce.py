@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,11 +124,12 @@ def writable(out: Path) -> None:
 
 def read(paths: Sequence[Path]) -> list[tuple[str, pd.DataFrame]]:
     """The tables of scores that are given, or all stores in this folder that hold such scores."""
+    from zcproxy.cli.typed import shown
     from zcproxy.reproduction.material import SPACE
     from zcproxy.store import read_scores
 
     if paths:
-        return [(nearby(str(path)), read_scores(path)) for path in paths]
+        return [(shown(path), read_scores(path)) for path in paths]
     found = []
     for path in sorted(Path().glob("zcproxy-*.sqlite")):
         try:
@@ -182,36 +181,17 @@ def released() -> pd.DataFrame | None:
 
 def write(path: Path, table: str, found: Sequence[Cell], lacking: Sequence[Missing]) -> None:
     """The comparison as a file: Markdown for people, CSV with all digits."""
+    from zcproxy.cli.typed import command_line
     from zcproxy.reproduction import text
 
     try:
         if path.suffix == ".csv":
             text.framed(found).to_csv(path, index=False, lineterminator="\n")
             return
-        lines = text.markdown(table, command(), found, lacking)
+        lines = text.markdown(table, command_line(), found, lacking)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def command() -> str:
-    """The command as typed, without paths that say where on this machine things are."""
-    return shlex.join(["zcproxy", *(shown(word) for word in sys.argv[1:])])
-
-
-def shown(word: str) -> str:
-    """One word of a command, a path or an option with one as `nearby` has it."""
-    name, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return name + sign + nearby(value)
-
-
-def nearby(path: str) -> str:
-    """A path as seen from this folder; of one elsewhere that is absolute, the name alone."""
-    given = Path(path)
-    if not given.is_absolute():
-        return path
-    here = Path.cwd()
-    return str(given.relative_to(here)) if given.is_relative_to(here) else given.name
 
 
 def as_data(table: str, found: Sequence[Cell], lacking: Sequence[Missing]) -> dict[str, object]:

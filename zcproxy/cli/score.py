@@ -147,6 +147,7 @@ def score(
     if out is not None:
         check_output(out)
     from zcproxy import spaces
+    from zcproxy.configuration import Configuration
     from zcproxy.runs import prepare
 
     setup = prepare(
@@ -158,7 +159,7 @@ def score(
         protocol=protocol,
     )
     if out is not None:
-        check_replaced(out, setup.configuration)
+        check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
     place = store or default_store(setup.configuration)
     here = _processes(device) if ray is None else None
     summary = run_kept(setup, chosen, names, place, workers or here, retry, ray, device, stack)

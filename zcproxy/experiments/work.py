@@ -19,6 +19,7 @@ from zcproxy.datasets import Images
 from zcproxy.errors import InputError, MeasureError, ZcproxyError
 from zcproxy.experiments.cells import DENSE, MASK, Cell, Pruning, Setup, Trained
 from zcproxy.experiments.controls import Audited, control
+from zcproxy.kinds import ERROR
 from zcproxy.models.reference import build
 from zcproxy.pruning import Mask, consequences, prune, saliency_scores
 from zcproxy.pruning.methods import prunable
@@ -114,7 +115,7 @@ def train_item(work: Item, setup: Setup) -> list[Row]:
     except ZcproxyError as error:
         return failures(work, "refused", str(error))
     except Exception as error:
-        return failures(work, "error", f"{type(error).__name__}: {error}")
+        return failures(work, ERROR, f"{type(error).__name__}: {error}")
     told = json.dumps(vars(trained))
     return [Row(work.network, ACCURACY, trained.accuracy, message=told, seconds=trained.seconds)]
 

@@ -49,8 +49,8 @@ def write_comparison(folder: Path, setup: Setup, outcome: Outcome, command: str)
     cells = table(outcome.trained)
     told = summary(cells)
     _tables(folder, cells, told)
-    label = f"{setup.data} test accuracy"
-    title = f"{_models(cells)} on {setup.data}: accuracy against density"
+    label = f"{_images(setup)} test accuracy"
+    title = f"{_models(cells)} on {_images(setup)}: accuracy against density"
     page = [f"# {title}", "", *_about(setup, outcome, command)]
     page += ["", *_accuracies(told, "method"), ""]
     if (cells["method"] != DENSE).any():
@@ -85,12 +85,12 @@ def write_audit(
         for one in found
     ]
     pd.DataFrame(rows).to_csv(folder / "verdicts.csv", index=False, lineterminator="\n")
-    page = [f"# Audit of {_methods(cells)} on {_models(cells)}, {setup.data}", ""]
+    page = [f"# Audit of {_methods(cells)} on {_models(cells)}, {_images(setup)}", ""]
     page += [*_about(setup, outcome, command), "", *_judged(found)]
     page += ["## Accuracies", "", *_accuracies(told, "control"), ""]
     page += [f"`{name}`: {meaning}. " for name, meaning in MEANINGS.items()]
     if (cells["method"] != DENSE).any():
-        label = f"{setup.data} test accuracy"
+        label = f"{_images(setup)} test accuracy"
         plots.save(plots.accuracy_curves(told, cells, label, "control"), folder / "curves")
         page += ["", "![The mask beside its controls](curves.png)"]
     _page(folder, [*page, "", NO_FASTER, *_failed(outcome)])
@@ -166,6 +166,11 @@ def _tables(folder: Path, cells: pd.DataFrame, told: pd.DataFrame) -> None:
 
 def _page(folder: Path, lines: Sequence[str]) -> None:
     (folder / "README.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _images(setup: Setup) -> str:
+    """The data set by name; a file without its folders."""
+    return Path(setup.data).name
 
 
 def _about(setup: Setup, outcome: Outcome, command: str) -> Iterator[str]:

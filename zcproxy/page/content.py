@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zcproxy.errors import InputError
+from zcproxy.kinds import FAILURE
 from zcproxy.numerals import count, missing
 from zcproxy.page.packing import LEVELS, Blobs, Coded, grouped, rounded, whole
 from zcproxy.report_text import DATASETS, Source, accuracy_label, best_first, versions
@@ -143,8 +144,8 @@ def failures(scores: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, 
         lacking = scores[name].isna()
         if not lacking.any():
             continue
-        if f"{name}_failure" in scores.columns:
-            kinds = scores.loc[lacking, f"{name}_failure"].fillna("not stated").value_counts()
+        if name + FAILURE in scores.columns:
+            kinds = scores.loc[lacking, name + FAILURE].fillna("not stated").value_counts()
             yield name, {str(kind): int(n) for kind, n in kinds.items()}
         else:
             yield name, {"no reason stated": int(lacking.sum())}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from zcproxy import proxies, spaces
 from zcproxy.analysis import Combination, combine
+from zcproxy.analysis.lacking import not_known
 from zcproxy.errors import InputError
+from zcproxy.kinds import FAILURE, NOT_SCORED
 from zcproxy.protocols import batch_in_words, get
-from zcproxy.store.frame import FAILURE, NOT_SCORED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ class Scored:
     def covered(self, proxy: str, subset: str) -> int:
         """How many of a subset are scored by a proxy, or by all of a combination.
 
-        A failure of the network is a score; what no run has reached is none.
+        A failure of the network is a score; what no run has reached, or what failed for a reason
+        outside the network (`zcproxy.kinds.UNKNOWN`), is none.
         """
         if (proxy, subset) not in self._covered:
             there = self._members(subset).copy()
@@ -166,8 +168,7 @@ def _known(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
     """Which rows have a score by a proxy, or a failure that is one of the network."""
     known = frame[name].notna()
     if name + FAILURE in frame.columns:
-        kinds = frame[name + FAILURE]
-        known |= kinds.notna() & (kinds != NOT_SCORED)
+        known |= frame[name + FAILURE].notna() & ~not_known(frame, name)
     return known
 
 

@@ -6,16 +6,14 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
+from zcproxy.kinds import CRASHED
 from zcproxy.runs.items import Item, failures
 from zcproxy.store.database import Row
 
-__all__ = ["ATTEMPTS", "CRASHED", "Score", "Workers", "crashed", "environment"]
+__all__ = ["ATTEMPTS", "Score", "Workers", "crashed", "environment"]
 
 ATTEMPTS = 3
 """How many workers an item may take down before it counts as failed, or may fail to start."""
-
-CRASHED = "crashed"
-"""The kind of failure of a network that killed its workers."""
 
 Score = Callable[[Item, Any], list[Row]]
 """What scores an item, given what all items share."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zcproxy.errors import InputError, unknown
+from zcproxy.kinds import CRASHED, ERROR, MEMORY
 from zcproxy.runs import memory
-from zcproxy.runs.contract import CRASHED, Workers
+from zcproxy.runs.contract import Workers
 from zcproxy.runs.items import Item, Setup, plan, versions
 from zcproxy.runs.pool import Pool
 from zcproxy.runs.stacks import StackedPool, wanted
@@ -19,7 +20,7 @@ from zcproxy.store.database import Row, Store
 
 __all__ = ["RETRIED", "Progress", "Summary", "run"]
 
-RETRIED = (CRASHED, memory.MEMORY, "error")
+RETRIED = (CRASHED, MEMORY, ERROR)
 """Kinds of failure that another attempt may not meet; the others belong to the network."""
 
 

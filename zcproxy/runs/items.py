@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zcproxy.configuration import Configuration
 from zcproxy.errors import InputError, MeasureError, is_shortage
-from zcproxy.runs import memory
+from zcproxy.kinds import ERROR, MEMORY
 from zcproxy.store.database import Row
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def prepare(
         batch_seed=batch_seed,
         seed=seed,
         protocol=protocol,
+        protocol_revision=how.revision,
     )
     return Setup(configuration, batch.inputs.numpy(), batch.targets.numpy())
 
@@ -183,7 +184,7 @@ def score_item(item: Item, setup: Setup, device: str = "cpu") -> list[Row]:
     except MeasureError as error:
         return failures(item, error.kind, str(error))
     except Exception as error:
-        kind = memory.MEMORY if is_shortage(error) else "error"
+        kind = MEMORY if is_shortage(error) else ERROR
         return failures(item, kind, f"{type(error).__name__}: {error}")
     return measured_rows(item, results)
 

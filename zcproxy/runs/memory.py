@@ -10,10 +10,7 @@ from pathlib import Path
 from zcproxy.blueprint import WEIGHTED, Blueprint
 from zcproxy.errors import InputError
 
-__all__ = ["MEMORY", "available", "bound", "check", "needed"]
-
-MEMORY = "memory"
-"""The kind of failure of a network for which there was not enough memory."""
+__all__ = ["available", "bound", "check", "needed"]
 
 FIXED = 512 << 20
 """Bytes of an interpreter with torch, and of what the allocator keeps in hand."""

@@ -10,8 +10,8 @@ from functools import partial
 
 from zcproxy.blueprint import Blueprint
 from zcproxy.errors import InputError
+from zcproxy.kinds import CRASHED
 from zcproxy.runs import memory
-from zcproxy.runs.contract import CRASHED
 from zcproxy.runs.items import Item, Setup, measured_rows, score_item
 from zcproxy.runs.pool import Pool
 from zcproxy.store.database import Row

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError, StoreError
+from zcproxy.kinds import FAILURE, NOT_SCORED
 from zcproxy.store.database import Row, Store
 
 if TYPE_CHECKING:
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
 
     from zcproxy.spaces import NASBench201
 
-__all__ = ["NOT_SCORED", "export", "read_scores", "write_scores"]
+__all__ = ["export", "read_scores", "write_scores"]
 
-NOT_SCORED = "not_scored"
-"""The kind of failure of what a run has not reached yet."""
-
-FAILURE = "_failure"
 LOGARITHMS = {"synflow": "synflow_log"}
 """Proxies whose values span too many orders of magnitude to be read without their logarithm."""
 
@@ -141,30 +136,59 @@ def check_output(path: Path) -> None:
         partial.touch()
 
 
-def check_replaced(path: Path, configuration: Configuration) -> None:
+def check_replaced(
+    path: Path,
+    run: Mapping[str, object],
+    left_out: Mapping[str, object],
+    writer: str = "zcproxy score",
+    keep: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> None:
     """Raise StoreError where a file that `write_scores` would replace is not of the same run.
 
     As with a store, scores of another configuration are not overwritten, nor is a file that does
     not tell which it holds; an empty file is.
+
+    Args:
+        path: the file, which need not be there.
+        run: what fixes the scores to come, by the names that files have for it.
+        left_out: the values of what files may leave out.
+        writer: the command that writes such files.
+        keep: architectures and proxies to come, where the file must not have any others.
     """
     if not path.exists() or not path.stat().st_size:
         return
     advice = "choose another file with --out, or remove it first"
+    foreign = (
+        f"{path} is there and no table of this run ({writer} did not write it, or not the whole of "
+        f"it); {advice}"
+    )
     try:
         frame = read_scores(path)
-        named = {field.name for field in fields(Configuration)}
-        told = {name: value for name, value in frame.attrs.items() if name in named}
-        stored = Configuration.from_dict(told)
     except (DataError, StoreError) as error:
+        raise StoreError(foreign) from error
+    told = {**left_out, **{str(name): value for name, value in frame.attrs.items()}}
+    if not run.keys() <= told.keys():
+        raise StoreError(foreign)
+    wanted = {**run, **left_out, **run}
+    different = [name for name in wanted if wanted[name] != told[name]]
+    if different:
+        words = "; ".join(f"{name}: {wanted[name]}, not {told[name]}" for name in different)
+        raise StoreError(f"{path} holds scores of another configuration (wanted {words}); {advice}")
+    if keep is not None and (lost := _lost(frame, *keep)):
         raise StoreError(
-            f"{path} is there and no table of this run (zcproxy score did not write it, or not the "
-            f"whole of it); {advice}"
-        ) from error
-    if differences := configuration.differences(stored):
-        raise StoreError(
-            f"{path} holds scores of another configuration (wanted {'; '.join(differences)}); "
-            f"{advice}"
+            f"{path} also holds {lost}, which this run would remove; ask for them too, {advice}"
         )
+
+
+def _lost(frame: pd.DataFrame, architectures: Sequence[str], proxies: Sequence[str]) -> str:
+    """What of a table is not among these architectures and proxies, in words; empty if all is."""
+    made = {name: proxy for proxy, name in LOGARITHMS.items()}
+    columns = [c for c in frame.columns if c != "architecture" and not c.endswith(FAILURE)]
+    others = sorted({made.get(column, column) for column in columns} - set(proxies))
+    rows = len(set(frame["architecture"]) - set(architectures))
+    parts = [f"scores by {', '.join(others)}"] if others else []
+    parts += [f"scores of {rows:,} other candidates"] if rows else []
+    return " and ".join(parts)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 from typer.testing import CliRunner
@@ -192,6 +193,7 @@ def test_no_resamples_no_intervals(make, table, devices, question):
         ({"protocol": "aznas"}, "differ in protocol: clean and aznas"),
         ({"dataset": "cifar100"}, "differ in dataset: cifar10 and cifar100"),
         ({"batch_size": 32}, "differ in batch size: 64 and 32"),
+        ({"protocol_revision": 2, "seed": 1}, "differ in protocol revision: None and 2"),
         ({}, "both of seed 0 and batch seed 0"),
     ],
 )
@@ -428,3 +430,68 @@ def test_real_accuracies_agree_as_their_readme_says(shared_data, tmp_path):
     assert mine["cifar100_test_200"] == pytest.approx(0.980, abs=0.0006)
     assert mine["cifar10_valid_200"] == pytest.approx(0.984, abs=0.0006)
     assert {r["n"] for r in rows} == {15625}
+
+
+def changed(path, **columns):
+    """The file with other columns."""
+    frame = pd.read_parquet(path).assign(**columns)
+    frame.attrs = json.loads(pq.read_schema(path).metadata[b"zcproxy"])
+    frame.attrs.pop("rows")
+    write_scores(frame, path)
+    return path
+
+
+def test_stability_of_a_proxy_that_applies_to_nothing(make, table, tmp_path):
+    nothing = {"meco": np.nan, "meco_failure": "not_applicable"}
+    paths = [changed(make(f"s{seed}", noise=seed, seed=seed), **nothing) for seed in (1, 2)]
+    asked = ("--table", table, "--accuracy", "cifar10_test_200", "--resamples", 5)
+    found = data("stability", *paths, *asked)
+    row = pick(found["tables"]["stability"], proxy="meco")
+    assert (row["n"], row["averaged"]) == (0, None)
+    assert "with a value in all runs" in row["reason"]
+    assert pick(found["tables"]["stability"], proxy="snip")["averaged"] is not None
+    run("stability", *paths, *asked, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("asked", ["all", "snip, all", " all ,snip", "all,params"])
+def test_counts_are_left_out_unless_named(make, asked):
+    paths = [make(f"s{seed}", noise=seed, seed=seed) for seed in (1, 2)]
+    found = data("stability", *paths, "--proxies", asked)
+    named = {"params"} if "params" in asked else set()
+    proxies = {row["proxy"] for row in found["tables"]["stability"]}
+    assert proxies == {"snip", "nwot", "plain"} | named
+    (left,) = [fact for fact in found["facts"] if fact.startswith("left out, the same in every")]
+    counted = left.partition(": ")[2].split(", ")
+    assert {"flops", "live_params"} <= set(counted)
+    assert named.isdisjoint(counted) and ("params" in counted) == (not named)
+
+
+AZ_NAS = ("az_expressivity", "az_progressivity", "az_trainability")
+
+
+def test_combinations_say_who_comes_last(make, table):
+    rng = np.random.default_rng(3)
+    paths = []
+    for seed, lost in ((1, 4), (2, 6)):
+        columns = {name: rng.normal(size=N) for name in AZ_NAS}
+        columns["az_trainability"][:lost] = np.nan
+        columns["az_trainability_failure"] = ["overflow"] * lost + [None] * (N - lost)
+        paths.append(changed(make(f"s{seed}", noise=seed, seed=seed), **columns))
+    told = "az_nas takes failures of a member for its lowest value: overflow"
+    by = ("--proxies", "az_nas,snip")
+    both = data("stability", *paths, *by)["facts"]
+    assert [fact for fact in both if told in fact] == [
+        f"{paths[0]}: {told} 4",
+        f"{paths[1]}: {told} 6",
+    ]
+    assert f"{told} 4" in data("redundancy", paths[0], *by)["facts"]
+    assert f"{told} 4" in data("transfer", paths[0], *by, "--table", table)["facts"]
+
+
+def test_averaging_says_that_all_runs_enter(make, table):
+    paths = [make("a", 1), make("b", 2, seed=1), make("c", 3, batch_seed=1)]
+    asked = ("--table", table, "--accuracy", "cifar10_test_200", "--resamples", 5)
+    text = " ".join(run("stability", *paths, *asked).split())
+    assert text.count("All runs enter, those that share a seed or a batch, too.") == 1
+    told = CliRunner().invoke(analyze_app, ["stability", "--help"]).stdout
+    assert "those that share a seed or a batch too" in " ".join(told.replace("│", "").split())

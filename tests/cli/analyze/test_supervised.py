@@ -14,7 +14,7 @@ from zcproxy import spaces, tables
 from zcproxy.analysis import NAMED
 from zcproxy.cli.analyze import analyze_app
 from zcproxy.errors import InputError
-from zcproxy.store import write_scores
+from zcproxy.store import read_scores, write_scores
 
 SPACE = spaces.get("digits201")
 TABLE = tables.load("digits201").iloc[:120]
@@ -199,3 +199,22 @@ def test_reasons_are_told(make):
 def test_wrong_use_is_one_line(make, options, message):
     with pytest.raises(InputError, match=message):
         run(make(), *options)
+
+
+def test_what_is_not_known_is_left_out_with_a_note(make):
+    path = make()
+    frame = read_scores(path)
+    frame.loc[1:3, "nwot"] = np.nan
+    frame.loc[1:3, "nwot_failure"] = ["not_scored", "crashed", "disconnected"]
+    write_scores(frame, path)
+    found = data(path, *FAST, "--beside", "flops")
+    assert (
+        "left out: 2 architectures where a score is not known (not scored, crashed, error or "
+        "memory)" in found["facts"]
+    )
+    assert any("118 architectures" in fact for fact in found["facts"])
+    rows = found["tables"]["supervised"]
+    assert {row["n"] for row in rows} == {108}
+    whole = data(path, *FAST, "--beside", "flops", "--proxies", "flops")
+    assert {row["n"] for row in whole["tables"]["supervised"]} == {110}
+    assert not any("not known" in fact for fact in whole["facts"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +133,7 @@ def write_folder(finding: Finding, out: Path) -> None:
     """README.md, every table as CSV, every picture as PNG and SVG."""
     from zcproxy import plots, reports
     from zcproxy.cli.progress import bar
+    from zcproxy.cli.typed import without_folders
 
     with reports.filled(out), bar("writing") as progress:
         try:
@@ -143,7 +142,7 @@ def write_folder(finding: Finding, out: Path) -> None:
             for done, picture in enumerate(finding.pictures, start=1):
                 plots.save(picture.draw(), out / picture.name)
                 progress(done, len(finding.pictures))
-            text = "\n".join(readme(finding))
+            text = without_folders("\n".join(readme(finding)))
             (out / "README.md").write_text(text, encoding="utf-8")
         except OSError as error:
             raise InputError(f"{out} cannot be written: {error.strerror or error}") from error
@@ -151,6 +150,7 @@ def write_folder(finding: Finding, out: Path) -> None:
 
 def readme(finding: Finding) -> Iterator[str]:
     """The lines of README.md."""
+    from zcproxy.cli.typed import command_line
     from zcproxy.report_text import markdown
 
     yield from (f"# {finding.title}", "")
@@ -168,8 +168,7 @@ def readme(finding: Finding) -> Iterator[str]:
         yield from ("## Missing numbers", "")
         yield from (f"- {line}" for line in finding.missing)
         yield ""
-    command = shlex.join(["zcproxy", *sys.argv[1:]])
-    yield from ("## Made by", "", "```sh", command, "```", "")
+    yield from ("## Made by", "", "```sh", command_line(), "```", "")
 
 
 def matrix(

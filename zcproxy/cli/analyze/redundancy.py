@@ -51,8 +51,9 @@ def redundancy(
     check_format(as_json, as_csv)
     file = read(scores, subset)
     names, _ = shared_proxies([file], proxies)
+    columns, notes = combined(file.scores, names)
     with bar("redundancy") as progress:
-        found = analysis(combined(file.scores, names), names, resamples, seed, progress)
+        found = analysis(columns, names, resamples, seed, progress)
     rows = found.table.sort_values("place", na_position="last", kind="stable")
     lines = [
         [
@@ -103,6 +104,7 @@ def redundancy(
             "compared: the architectures where every proxy that varies has a value",
             f"intervals: 95 % percentile bootstrap over architectures, {resamples} resamples",
             *file.notes,
+            *notes,
         ],
         {"redundancy": found.table, "pairs": found.pairs, "effective": found.effective},
         sections,

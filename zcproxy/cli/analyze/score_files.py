@@ -12,9 +12,17 @@ from zcproxy.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ScoreFile", "read", "read_all", "require_same", "shared_proxies"]
+__all__ = [
+    "ScoreFile",
+    "all_combined",
+    "combined",
+    "read",
+    "read_all",
+    "require_same",
+    "shared_proxies",
+]
 
-FIXED = ("space", "protocol", "batch_size")
+FIXED = ("space", "protocol", "protocol_revision", "batch_size")
 """What files that are compared must share, whatever they are compared for."""
 
 
@@ -108,9 +116,24 @@ def shared_proxies(files: Sequence[ScoreFile], proxies: str) -> tuple[list[str],
     return list(dict.fromkeys(name for one in asked for name in one)), notes
 
 
-def combined(scores: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The named proxies alone, combinations among them, beside the architectures."""
-    from zcproxy.analysis import select_columns, with_combinations
+def combined(scores: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The named proxies alone, combinations among them, beside the architectures; notes on these.
+
+    The notes are those of `combination_notes`: members left out, and who comes last.
+    """
+    from zcproxy.analysis import combination_notes, select_columns, with_combinations
 
     made = with_combinations(scores, list(names))
-    return select_columns(made, names).assign(architecture=scores["architecture"].to_numpy())
+    chosen = select_columns(made, names).assign(architecture=scores["architecture"].to_numpy())
+    return chosen, combination_notes(scores, names)
+
+
+def all_combined(
+    files: Sequence[ScoreFile], names: Sequence[str]
+) -> tuple[dict[Path, pd.DataFrame], list[str]]:
+    """`combined` of every file, indexed by architecture; notes that differ name their file."""
+    made = {file.path: combined(file.scores, names) for file in files}
+    notes = [told for _, told in made.values()]
+    same = all(told == notes[0] for told in notes)
+    lines = notes[0] if same else [f"{path}: {n}" for path, (_, told) in made.items() for n in told]
+    return {path: frame.set_index("architecture") for path, (frame, _) in made.items()}, lines

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stability"]
 
-SAME = ("space", "dataset", "protocol", "batch_size", "shape", "classes")
+SAME = ("space", "dataset", "protocol", "protocol_revision", "batch_size", "shape", "classes")
 
 
 def stability(
@@ -39,8 +39,9 @@ def stability(
     nothing ties. `for .95` is how many runs' mean ranks agree by .95 with those of as many others
     (Spearman-Brown); where there are enough runs, that agreement is measured, too. Where runs
     differ in both, only pairs that share neither seed nor batch count. With accuracies at hand,
-    `mean rank` is the Spearman with accuracy of the ranks' mean over all runs, beside that of
-    single runs. Intervals are 95 % bootstrap intervals over architectures.
+    `mean rank` is the Spearman with accuracy of the ranks' mean over all runs, those that share a
+    seed or a batch too, beside that of single runs. Intervals are 95 % bootstrap intervals over
+    architectures.
 
     Examples:
 
@@ -52,7 +53,8 @@ def stability(
     """
     from zcproxy.analysis.stability import stability as analysis
     from zcproxy.cli.analyze.findings import check_format, tell
-    from zcproxy.cli.analyze.score_files import combined, read_all, shared_proxies
+    from zcproxy.cli.analyze.score_files import all_combined, read_all, shared_proxies
+    from zcproxy.cli.evaluation import split_names
     from zcproxy.cli.progress import bar
     from zcproxy.proxies import COUNTS
 
@@ -64,20 +66,20 @@ def stability(
         )
     runs = read_all(files, subset, SAME)
     names, notes = shared_proxies(runs, proxies)
-    if "all" in proxies.split(",") and any(name not in COUNTS for name in names):
-        counted = [name for name in names if name in COUNTS]
-        names = [name for name in names if name not in COUNTS]
+    asked = split_names(proxies)
+    if "all" in asked and any(name not in COUNTS for name in names):
+        counted = [name for name in names if name in COUNTS and name not in asked]
+        names = [name for name in names if name not in counted]
         notes += [f"left out, the same in every run: {', '.join(counted)}"] if counted else []
     groups = designs(runs)
     truth, unknown = accuracies_of(runs, table, accuracy)
     notes += unknown
+    made, said = all_combined(runs, names)
+    notes += said
     found = []
     with bar("stability") as progress:
         for place, (varying, chosen) in enumerate(groups.items()):
-            frames = {
-                label: combined(run.scores, names).set_index("architecture")
-                for label, run in chosen.items()
-            }
+            frames = {label: made[run.path] for label, run in chosen.items()}
 
             def step(done: int, total: int, place: int = place) -> None:
                 progress(place * total + done, total * len(groups))
@@ -312,7 +314,9 @@ def prediction_section(table: pd.DataFrame, varying: str, accuracy: str) -> Sect
         [*header, "gain [95 %]", "n"],
         lines,
         "single run: mean over runs. mean rank: the mean over runs of an architecture's ranks; "
-        "one without a value in any run has none. gain: mean rank minus single run.",
+        "one without a value in any run has none. gain: mean rank minus single run."
+        + " All runs enter, those that share a seed or a batch, too."
+        * (varying == BOTH),
     )
 
 

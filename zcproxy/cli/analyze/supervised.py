@@ -92,9 +92,11 @@ def supervised(
     check_format(as_json, as_csv)
     found = evaluate(scores, table, accuracy, proxies, subset)
     others, rows = label_free(found, beside)
+    found, rows, waiting = all_known(found, rows, others)
     networks, operations = identities(found)
     known = different(found, networks)
     sizes, left_out = usable_labels(labels, known)
+    left_out = [*waiting, *left_out]
     with bar("supervised") as progress:
         result = analysis(
             rows, found.accuracies, networks, found.proxies, operations, sizes, others, draws, seed,
@@ -122,6 +124,26 @@ def label_free(found: Evaluation, beside: Sequence[str] | None) -> tuple[list[st
             "to compare with, as in --beside " + found.proxies[0]
         )
     return [BASELINE], found.scores
+
+
+def all_known(
+    found: Evaluation, rows: pd.DataFrame, others: Sequence[str]
+) -> tuple[Evaluation, pd.DataFrame, list[str]]:
+    """Both without the rows in which something asked for is not known, and a note on these."""
+    from dataclasses import replace
+
+    from zcproxy.analysis.supervised import rows_known
+
+    kept = rows_known(rows, [*found.proxies, *others])
+    if len(kept) == len(rows):
+        return found, rows, []
+    left = found.scores[found.scores["architecture"].isin(kept["architecture"])]
+    known = int(left["architecture"].isin(found.accuracies.dropna().index).sum())
+    note = (
+        f"left out: {len(rows) - len(kept):,} architectures where a score is not known (not "
+        "scored, crashed, error or memory)"
+    )
+    return replace(found, scores=left, without_accuracy=len(left) - known), kept, [note]
 
 
 def space_of(found: Evaluation) -> str | None:

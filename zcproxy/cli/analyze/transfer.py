@@ -48,7 +48,7 @@ def transfer(
     from zcproxy import tables
     from zcproxy.analysis.transfer import transfer as analysis
     from zcproxy.cli.analyze.findings import check_format, tell
-    from zcproxy.cli.analyze.score_files import combined, read_all, shared_proxies
+    from zcproxy.cli.analyze.score_files import all_combined, read_all, shared_proxies
     from zcproxy.cli.evaluation import chosen_accuracy, release_of
     from zcproxy.cli.progress import bar
 
@@ -65,21 +65,21 @@ def transfer(
     }
     columns = list(dict.fromkeys([*own.values(), *wanted(accuracies, accuracy, name)]))
     truth, matched = with_strings(accuracies, columns, runs)
-    frames = {
-        label: combined(run.scores, names).set_index("architecture")
-        for label, run in labels.items()
-    }
+    made, said = all_combined(runs, names)
+    frames = {label: made[run.path] for label, run in labels.items()}
     with bar("transfer") as progress:
         found = analysis(frames, truth, own, names, resamples, seed, progress)
-    finding = described(labels, own, name, found, [*notes, *matched], resamples)
+    finding = described(labels, own, name, found, [*notes, *matched, *said], resamples)
     tell(finding, as_json, as_csv, out)
 
 
 def labelled(runs: Sequence[ScoreFile]) -> dict[str, ScoreFile]:
     """The files by the data set they were scored on."""
+    from zcproxy.cli.typed import shown
+
     found: dict[str, ScoreFile] = {}
     for run in runs:
-        label = str(run.run.get("dataset") or run.path)
+        label = shown(str(run.run.get("dataset") or run.path))
         if label in found:
             raise InputError(
                 f"{found[label].path} and {run.path} were both scored on {label}; give one file "
