@@ -91,11 +91,12 @@ def arguments() -> argparse.Namespace:
 
 
 def networks(space: str, wanted: int, seed: int) -> tuple[list[str], list[Blueprint]]:
-    """Random distinct connected networks, the most expensive first, as a run orders them."""
+    """Random distinct connected networks, the most expensive first, as a run stacks them."""
     known = spaces.get(space)
     distinct = {known.key(a): a for a in known.architectures() if known.blueprint(a).connected}
     drawn = random.Random(seed).sample(list(distinct.values()), wanted)
-    ordered = [item.architecture for item in plan(known, drawn, ["snip"], {})]
+    items = sorted(plan(known, drawn, ["snip"], {}), key=lambda item: (-item.cost, item.network))
+    ordered = [item.architecture for item in items]
     return ordered, [known.blueprint(architecture).live for architecture in ordered]
 
 

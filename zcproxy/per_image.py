@@ -15,11 +15,14 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from zcproxy.calls import call_loss, differentiate
-from zcproxy.errors import MeasureError
+from zcproxy.errors import InputError, MeasureError
 from zcproxy.probe import Probe
 from zcproxy.undisturbed import undisturbed_randomness
 
 __all__ = ["ImageProbe", "Use", "first_entry_jacobian", "kernel_of_outputs", "sign_sums"]
+
+AT_ONCE = 32
+"""Images of a backward pass, copies among them: more of them leave the processor's cache."""
 
 _CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
 
@@ -83,7 +86,8 @@ def first_entry_jacobian(probe: Probe, images: int, most: int) -> tuple[Tensor, 
         raise MeasureError("not_applicable", "the output does not depend on any parameter")
     names = reached[:most]
     if part.known(names):
-        return part.first_entries(names), output.detach().double(), len(reached)
+        copies = max(1, AT_ONCE // len(output))
+        return part.first_entries(names, copies), output.detach().double(), len(reached)
     rows = []
     for n in range(len(output)):
         alone = probe.part(slice(n, n + 1), ImageBatch, labeled=False, training=False)
@@ -161,6 +165,8 @@ class Use:
 
     def _of_convolution(self, gy: Tensor) -> Tensor:
         stride, padding, dilation, groups = self.how
+        if groups == 1 and {*self.values.shape[2:], *stride} == {1} and not any(padding):
+            return (gy.flatten(2) @ self.input.flatten(2).mT).view(-1, *self.values.shape)
         zeros, mask = [0] * len(stride), [False, True, False]
         found = torch.empty(len(gy), *self.values.shape, dtype=gy.dtype, device=gy.device)
         for n in range(len(gy)):
@@ -246,35 +252,49 @@ class ImageProbe(Probe):
             if parts:
                 yield name, sum(parts[1:], parts[0])
 
-    def first_entries(self, names: Sequence[str]) -> Tensor:
+    def first_entries(self, names: Sequence[str], copies: int = 1) -> Tensor:
         """Derivatives of the outputs by the first entry of parameters: (N, classes, parameters).
 
         One backward pass per class; or one per feature, where a linear layer makes more classes
-        out of fewer features.
+        out of fewer features. With copies of the images, each takes another class or feature of the
+        same pass, which is faster than passes of few images.
         """
         output, head = self.output, self._head
         if head is None or head.source is None:
-            rows = torch.eye(output.shape[1]).to(output)
-            return self._first_entries(get_gradient_edge(output), rows, names)
-        rows = torch.eye(head.values.shape[1]).to(output)
+            return self._first_entries(output.shape[1], names, copies)
         found = torch.einsum(
-            "nfp,cf->ncp", self._first_entries(head.source, rows, names), head.values.double()
+            "nfp,cf->ncp",
+            self._first_entries(head.values.shape[1], names, copies),
+            head.values.double(),
         )
         for name, values in head.first_entries(torch.ones_like(output)).items():
             if name in names:  # the first entries of the head belong to class 0
                 found[:, 0, names.index(name)] += values
         return found
 
-    def _first_entries(self, value: GradientEdge, rows: Tensor, names: Sequence[str]) -> Tensor:
-        """As `first_entries`, of (N, M) numbers inside the network, in M directions."""
+    def _first_entries(self, numbers: int, names: Sequence[str], copies: int) -> Tensor:
+        """As `first_entries`, of so many numbers per image: the features, or else the outputs."""
+        images, copies = self.batch_size, min(copies, numbers)
+        many = self
+        if copies > 1:
+            again = torch.arange(images).repeat(copies)
+            many = self.part(again, ImageProbe, labeled=False)
+        head = many._head
+        value = get_gradient_edge(many.output)
+        if head is not None and head.source is not None:
+            value = head.source
         places = {name: place for place, name in enumerate(names)}
-        shape = (self.batch_size, len(rows), len(names))
-        found = torch.zeros(shape, dtype=torch.float64, device=rows.device)
-        for number, row in enumerate(rows):
-            for use, gy in self._by_use(value, row.expand(self.batch_size, -1).contiguous()):
+        shape = (images, numbers, len(names))
+        found = torch.zeros(shape, dtype=torch.float64, device=self.output.device)
+        for first in range(0, numbers, copies):
+            chosen = torch.arange(first, min(first + copies, numbers))
+            rows = F.one_hot(chosen, numbers).to(self.output)
+            rows = F.pad(rows, (0, 0, 0, copies - len(chosen)))
+            for use, gy in many._by_use(value, rows.repeat_interleave(images, 0)):
                 for name, values in use.first_entries(gy).items():
                     if name in places:
-                        found[:, number, places[name]] += values
+                        each = values.view(copies, images)[: len(chosen)]
+                        found[:, chosen, places[name]] += each.T
         return found
 
     @property
@@ -391,10 +411,10 @@ class _Layers(TorchFunctionMode):
     ) -> Tensor:
         if training or running_mean is None or running_var is None:
             self.mixed |= len(input) != self._images
-            output = F.group_norm(input, input.shape[1], weight, bias, eps)
+            output = _instance_norm(input, weight, bias, eps)
             how: tuple[Any, ...] = (None, None, eps)
         else:
-            output = F.batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
+            output = _affine(input, running_mean, running_var, weight, bias, eps)
             how = (running_mean[0].detach(), running_var[0].detach(), eps)
         self._note("norm", input, weight, bias, output, how)
         return output
@@ -428,6 +448,38 @@ def _each(size: Any, axes: int) -> tuple[int, ...]:
     """A size of a convolution for every axis."""
     given = (size,) if isinstance(size, int) else tuple(size)
     return given * axes if len(given) == 1 else given
+
+
+def _instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalize x (N, C, ...) by every image's own mean and variance, then scale and shift.
+
+    Means are products with a row of ones: PyTorch's `group_norm` takes twice as long on processors
+    where channels come last in memory.
+    """
+    if x[0, 0].numel() < 2:
+        raise InputError(f"a batch norm of single values has no variance (inputs {tuple(x.shape)})")
+    places = x.flatten(2).mT
+    row = x.new_full((1, 1, places.shape[1]), 1 / places.shape[1]).expand(len(x), 1, -1)
+    centred = places - row @ places
+    scale = torch.rsqrt(row @ centred.square() + eps)
+    y = centred * (scale if weight is None else scale * weight)
+    return (y if bias is None else y + bias).mT.reshape(x.shape)
+
+
+def _affine(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+) -> Tensor:
+    """Batch norm by running statistics; its backward pass is one product, not the kernel of all."""
+    scale = torch.rsqrt(variance + eps)
+    scale = scale if weight is None else scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
 def _normalized(x: Tensor, mean: Tensor | None, variance: Tensor | None, eps: float) -> Tensor:

@@ -319,12 +319,17 @@ class Probe:
             raise MeasureError("not_applicable", str(error)) from error
 
     def part(
-        self, images: slice, kind: type[_P], *, labeled: bool = True, training: bool | None = None
+        self,
+        images: slice | Tensor,
+        kind: type[_P],
+        *,
+        labeled: bool = True,
+        training: bool | None = None,
     ) -> _P:
         """The probe of some of the images as a batch of its own: batch statistics are theirs.
 
         Args:
-            images: which of the batch.
+            images: which of the batch, as a slice or as places of images.
             kind: `Probe`, or a class of probes made in the same way.
             labeled: with their targets; otherwise there is no loss.
             training: the mode of the network, instead of the protocol's.

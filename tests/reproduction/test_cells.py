@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from zcproxy import spaces
-from zcproxy.analysis import kendall, spearman, vote_concordance
+from zcproxy.analysis import bootstrap, kendall, spearman, vote_concordance
 from zcproxy.reproduction import Cell, cells, joined, published, text
+from zcproxy.runs.selection import place
 
 SPACE = spaces.get("nasbench201")
 ALL = SPACE.architectures()
@@ -173,10 +175,42 @@ def test_a_part_of_the_architectures_is_no_reproduction() -> None:
     assert cell.verdict == "not comparable because only 100 of 15,625 are scored"
     assert (cell.ours, cell.difference, cell.low, cell.n) == (None, None, None, 100)
     assert cell.remarks == []
-    waiting = scores()
-    waiting["snip_failure"] = ["not_scored"] + [None] * (len(ALL) - 1)
-    waiting.loc[0, "snip"] = np.nan
+    named = pd.Series(ALL).map(SPACE.key).duplicated(keep=False)
+    waiting = without(scores(), [named.idxmax()])  # another string of its network is there
     assert compared(SNIP, waiting).verdict.endswith("only 15,624 of 15,625 are scored")
+
+
+def without(frame: pd.DataFrame, rows: Sequence[int]) -> pd.DataFrame:
+    """Scores of a run that has not reached some rows."""
+    frame = frame.assign(snip_failure=pd.Series([None] * len(frame), dtype="object"))
+    frame.loc[rows, "snip"], frame.loc[rows, "snip_failure"] = np.nan, "not_scored"
+    return frame
+
+
+def test_what_a_stopped_run_has_scored_is_compared_as_a_sample() -> None:
+    networks = pd.Series(ALL).map(SPACE.key)
+    order = sorted(set(networks), key=place)
+    left = [*order[1000:-2], order[7]]  # two at the end are done, one is in hand
+    frame = without(scores(), networks.index[networks.isin(left)])
+    frame["snip"] = frame["snip"].groupby(networks).transform("mean")  # one score per network
+    rows = frame["snip"].notna()
+    truth = TRUTH["cifar10-valid_test_200"]
+    cell = compared(SNIP, frame)
+    assert cell.ours == spearman(frame["snip"][rows], truth[rows])
+    assert (cell.n, cell.of, cell.sample) == (int(rows.sum()), 15_625, True)
+    assert cell.verdict == "differs on a sample"
+    assert compared(dataclasses.replace(SNIP, value=cell.ours), frame).verdict == (
+        "reproduced on a sample"
+    )
+    assert "not scored" not in cell.verdict and cell.low < cell.ours < cell.high
+    both = bootstrap(frame["snip"][rows], truth[rows], 20, groups=networks[rows])
+    assert (cell.low, cell.high) == both[0]
+    few = without(scores(), networks.index[~networks.isin(order[:250])])
+    assert "are scored" in compared(SNIP, few).verdict
+    others = without(scores(), networks.index[networks.isin(order[:1000])])
+    assert "are scored" in compared(SNIP, others).verdict
+    top = dataclasses.replace(SNIP, statistic="top")
+    assert "are scored" in compared(top, frame).verdict
 
 
 def test_a_stand_in_is_no_reproduction() -> None:

@@ -42,12 +42,22 @@ def test_a_network_is_planned_once_however_many_strings_it_has() -> None:
     assert sorted(item.network for item in items) == sorted([SPACE.key(CONV), SPACE.key(SKIP)])
 
 
-def test_the_most_expensive_comes_first() -> None:
+def test_costs_grow_with_what_there_is_to_compute() -> None:
     items = plan(SPACE, [NONE, SKIP, SMALL, CONV], ["snip"], {})
-    assert [item.architecture for item in items] == [CONV, SMALL, SKIP, NONE]
-    costs = [item.cost for item in items]
-    assert costs == sorted(costs, reverse=True)
-    assert min(costs) > 0
+    costs = {item.architecture: item.cost for item in items}
+    assert 0 < costs[NONE] < costs[SKIP] < costs[SMALL] < costs[CONV]
+
+
+def test_every_beginning_of_a_plan_is_a_random_sample() -> None:
+    everything = SPACE.architectures()
+    items = plan(SPACE, everything, ["snip"], {})
+    some = plan(SPACE, everything[::7], ["snip"], {})
+    chosen = {item.network for item in some}
+    order = [item.network for item in items if item.network in chosen]
+    assert [item.network for item in some] == order  # so that samples are nested
+    costs = np.array([item.cost for item in items])
+    error = costs.std() / np.sqrt(1000)
+    assert abs(costs[:1000].mean() - costs.mean()) < 4 * error < 0.1 * costs.mean()
 
 
 def test_the_plan_does_not_depend_on_the_order_of_architectures() -> None:

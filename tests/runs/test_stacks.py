@@ -66,6 +66,12 @@ def test_only_equal_work_is_stacked() -> None:
     assert len({stack.network for stack in made}) == 4
 
 
+def test_networks_of_similar_cost_stand_side_by_side() -> None:
+    costs = {"a": 1, "b": 9, "c": 2, "d": 8}
+    given = [Item(name, "", ("snip",), cost) for name, cost in costs.items()]
+    assert [stack.network.split("\n") for stack in stacked(given, 2)] == [["b", "d"], ["c", "a"]]
+
+
 def test_a_stack_has_the_rows_of_its_items_one_by_one(setup: Setup) -> None:
     alone = [SPACE.key(NONE)]
     for stack in stacked(planned(*PROXIES), 4, alone):

@@ -27,13 +27,17 @@ __all__ = ["RULE", "TOLERANCE", "Cell", "cells"]
 TOLERANCE = 0.03
 BEST = 0.1
 
+SAMPLED = ("spearman", "kendall", "scores")
+"""Statistics that are compared on a sample, too; the best tenth and pairs need all."""
+
 RULE = (
     "reproduced: ours is at most .03 from the published value, or the published value lies in our "
     "95 % interval (over architectures); differs: neither. Of agreement with released scores: ours "
     "is at most .03 below the agreement of two of their own runs. Where they print absolute "
-    "values, ours is shown with its sign and compared without. Both need every architecture of the "
-    "subset scored, and images of the data set where the measure sees images; another batch size "
-    "than theirs stands in the verdict."
+    "values, ours is shown with its sign and compared without. Both need images of the data set "
+    "where the measure sees images, and every architecture of the subset scored, or all strings of "
+    "a random sample of its distinct networks, as a run that was stopped has scored; then the "
+    "interval is over networks. A sample, and another batch size than theirs, stand in the verdict."
 )
 """What a verdict means."""
 
@@ -43,10 +47,11 @@ class Cell:
     """A published number and ours.
 
     `n` architectures entered ours (or are scored, where that are not all), of the `of` that the
-    subset has; `files`, `dataset` and `made` tell where the scores are from and how they were made;
-    `batch` is our batch in words if it is of another size than theirs and that matters;
-    `elsewhere` has ours with other accuracies, where theirs are a guess; `obstacle` is why the two
-    are not compared, empty if they are. Numbers that do not exist are None.
+    subset has; it is a `sample` if they are those of a random sample of networks; `files`,
+    `dataset` and `made` tell where the scores are from and how they were made; `batch` is our batch
+    in words if it is of another size than theirs and that matters; `elsewhere` has ours with other
+    accuracies, where theirs are a guess; `obstacle` is why the two are not compared, empty if they
+    are. Numbers that do not exist are None.
     """
 
     published: Published
@@ -55,6 +60,7 @@ class Cell:
     high: float | None = None
     n: int = 0
     of: int = 0
+    sample: bool = False
     dataset: str = ""
     made: str = ""
     files: tuple[str, ...] = ()
@@ -90,6 +96,7 @@ class Cell:
             return "no published value"
         return (
             ("differs" if self.differs else "reproduced")
+            + (" on a sample" if self.sample else "")
             + (" at another batch size" if self.batch else "")
             + (" but for the sign" if self.opposite and not self.differs else "")
         )
@@ -180,15 +187,19 @@ def _cell(
         return Cell(row, obstacle=f"not comparable because {other}")
     about = _about(row, scored)
     there = scored.covered(row.proxy, row.subset)
-    if there < about["of"]:
+    networks = None
+    if there < about["of"] and row.statistic in SAMPLED:
+        networks = scored.sampled(row.proxy, row.subset)
+    if there < about["of"] and networks is None:
         lack = f"not comparable because only {there:,} of {about['of']:,} are scored"
         return Cell(row, n=there, obstacle=lack, **about)
     values = scored.values(row.proxy, row.subset, row.dataset)
     try:
-        ours, low, high, n = _statistic(row, scored, values, other, resamples, seed)
+        ours, low, high, n = _statistic(row, scored, values, other, resamples, seed, networks)
     except MeasureError as error:
         return Cell(row, obstacle=f"not comparable because {error}", **about)
-    cell = Cell(row, ours, low, high, n, obstacle=_obstacle(row, scored), **about)
+    about |= {"sample": networks is not None, "obstacle": _obstacle(row, scored)}
+    cell = Cell(row, ours, low, high, n, **about)
     return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 
 
@@ -254,15 +265,19 @@ def _statistic(
     other: pd.Series[float],
     resamples: int,
     seed: int,
+    networks: pd.Series[str] | None = None,
 ) -> tuple[float, float | None, float | None, int]:
-    """Ours, its interval if there are resamples, and how many architectures it is of."""
+    """Ours, its interval if there are resamples, and how many architectures it is of.
+
+    With `networks`, those of the architectures, the interval is over them.
+    """
     truth = other.reindex(values.index)
     if row.statistic == "concordance":
         return _concordance(row, scored, values, truth, resamples)
     if row.statistic == "top":
         truth = _best(truth)
         values = values[truth.index]
-    found = agreement(values, truth, row.failures, resamples, seed)
+    found = agreement(values, truth, row.failures, resamples, seed, networks)
     kendall = row.statistic == "kendall"
     ours = found.kendall if kendall else found.spearman
     interval = found.kendall_interval if kendall else found.spearman_interval

@@ -13,6 +13,7 @@ from zcproxy.analysis.lacking import not_known
 from zcproxy.errors import InputError
 from zcproxy.kinds import FAILURE, NOT_SCORED
 from zcproxy.protocols import batch_in_words, get
+from zcproxy.runs.selection import place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["SPACE", "Scored", "architectures", "counted", "joined", "size"]
 
 SPACE = "nasbench201"
+
+FEWEST = 300
+"""Distinct networks of a sample that is compared with a published number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,23 @@ class Scored:
                     there &= _known(self.frame, name)
             self._covered[proxy, subset] = int(there.sum())
         return self._covered[proxy, subset]
+
+    def sampled(self, proxy: str, subset: str) -> pd.Series[str] | None:
+        """Networks of the scored architectures of a subset, if these are a random sample of all.
+
+        That they are where a run was stopped: then the networks scored are the first ones of all
+        in the order of runs (`zcproxy.runs.selection`), but for those in hand at the end, each with
+        all its strings. None where they are not, or are fewer than `FEWEST`.
+        """
+        values = self.values(proxy, subset, str(self.run["dataset"]))
+        everything = _networks().loc[list(architectures(subset))]
+        networks = everything.loc[values.index]
+        distinct = set(networks)
+        order = sorted(set(everything), key=place)[: len(distinct)]
+        enough = len(distinct) >= FEWEST and int(everything.isin(distinct).sum()) == len(values)
+        return (
+            networks if enough and len(distinct.intersection(order)) > 0.99 * len(order) else None
+        )
 
     def _members(self, subset: str) -> pd.Series[bool]:
         """Which rows are of a subset."""
@@ -181,6 +202,15 @@ def _scores(frame: pd.DataFrame) -> list[str]:
 def architectures(subset: str) -> tuple[str, ...]:
     """The architectures of a subset, in the official order."""
     return tuple(spaces.get(SPACE).subset(subset))
+
+
+@cache
+def _networks() -> pd.Series[str]:
+    """The network of every architecture."""
+    import pandas as pd
+
+    space, everything = spaces.get(SPACE), architectures("all")
+    return pd.Series([space.key(a) for a in everything], index=list(everything), dtype="str")
 
 
 def size(subset: str) -> int:

@@ -60,6 +60,7 @@ def framed(found: Sequence[Cell]) -> pd.DataFrame:
             "difference": cell.difference,
             "n": cell.n,
             "of": cell.of,
+            "sample": cell.sample,
             "verdict": cell.verdict,
             "accuracy": cell.published.accuracy,
             "scored": cell.made,

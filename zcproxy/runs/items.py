@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zcproxy.configuration import Configuration
 from zcproxy.errors import InputError, MeasureError, is_shortage
 from zcproxy.kinds import ERROR, MEMORY
+from zcproxy.runs.selection import place
 from zcproxy.store.database import Row
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ ARTIFICIAL = ("noise", "ones")
 FIXED_COST, FLOPS_COST = 0.15, 2.75
 """Costs of an empty cell and of the FLOPs of the largest network, in operations of a cell.
 
-Fitted once to the times of 22 networks; only the order of items and the ETA depend on them.
+Fitted once to the times of 22 networks; only the ETA depends on them.
 `zcproxy.runs.cost` predicts seconds.
 """
 
@@ -144,7 +145,11 @@ def plan(
     proxies: Sequence[str],
     done: Mapping[str, set[str]],
 ) -> list[Item]:
-    """The items still to be scored, one per distinct network, the most expensive first."""
+    """The items still to be scored, one per distinct network.
+
+    In the order of `selection.place`: what a run has scored when it is stopped is a random sample
+    of the distinct networks.
+    """
     networks = {space.key(architecture): architecture for architecture in architectures}
     blueprints = {key: space.blueprint(a) for key, a in networks.items()}
     largest = max((b.live_flops for b in blueprints.values()), default=0) or 1
@@ -155,7 +160,7 @@ def plan(
             flops = blueprints[key].live_flops / largest
             cost = FIXED_COST + len(blueprints[key].cell.operations) + FLOPS_COST * flops
             items.append(Item(key, architecture, missing, cost))
-    return sorted(items, key=lambda item: (-item.cost, item.network))
+    return sorted(items, key=lambda item: place(item.network))
 
 
 def score_item(item: Item, setup: Setup, device: str = "cpu") -> list[Row]:

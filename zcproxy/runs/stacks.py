@@ -93,11 +93,14 @@ def wanted(device: str, size: int | None, ray: str | None = None) -> Stacking | 
 
 
 def stacked(items: Sequence[Item], size: int, alone: Iterable[str] = ()) -> list[Stack]:
-    """Items of equal proxies in stacks of a size, in their order; those `alone` by themselves."""
+    """Items of equal proxies and similar cost in stacks of a size, the most expensive first.
+
+    Those `alone` are by themselves.
+    """
     single = frozenset(alone)
     together: dict[tuple[str, ...], list[Item]] = {}
     stacks = []
-    for item in items:
+    for item in sorted(items, key=lambda item: (-item.cost, item.network)):
         if item.network in single:
             stacks.append(_stack([item]))
         else:
