@@ -128,6 +128,7 @@ def test_the_same_command_again_scores_nothing_and_says_the_same(folder: Path) -
     arguments = (*DIGITS, "--proxies", "snip", "--architectures", names, "--json")
     first, second = json.loads(call(*arguments).stdout), json.loads(call(*arguments).stdout)
     assert (first.pop("scored"), second.pop("scored")) == (1, 0)
+    assert first["left"] == 0
     assert first.pop("seconds") > 0
     assert second.pop("seconds") >= 0
     assert first == second
@@ -135,6 +136,7 @@ def test_the_same_command_again_scores_nothing_and_says_the_same(folder: Path) -
         "store": first["store"],
         "architectures": 1,
         "networks": 1,
+        "left": 0,
         "failures": {},
         "examples": {},
         "proxies": ["snip"],
@@ -204,6 +206,52 @@ def test_a_table_of_another_run_is_not_overwritten(folder: Path) -> None:
                 call(*common, *option, "--out", out)
             assert "\n" not in str(caught.value)
             assert (folder / out).read_bytes() == kept
+
+
+@pytest.mark.parametrize("name", ["s.parquet", "s.csv"])
+def test_a_run_goes_on_from_the_file_where_the_store_is_lost(folder: Path, name: str) -> None:
+    common = (*DIGITS, "--architectures", write(folder / "names.txt", CONV, NONE), "--out", name)
+    call(*common, "--proxies", "jacob_cov,params", "--store", "first.sqlite")
+    first = read_scores(folder / name)
+    (folder / "first.sqlite").unlink()
+    call(*common, "--proxies", "snip", "--store", "second.sqlite")
+    both = read_scores(folder / name)
+    assert both.attrs["proxies"] == ["jacob_cov", "params", "snip"]
+    for column in ("jacob_cov", "jacob_cov_failure", "params"):
+        assert both[column].equals(first[column])
+    assert both["snip"].notna().any()
+    result = call(*common, "--proxies", "snip,jacob_cov", "--store", "third.sqlite")
+    assert result.exit_code == 1
+    assert "2 distinct, 0 scored now" in result.stdout
+    assert f"disconnected such as jacob_cov: as {name} has it, which keeps no" in result.stdout
+    assert set(read_scores(folder / name).attrs["proxies"]) == {"jacob_cov", "params", "snip"}
+    with Store.read(folder / "third.sqlite") as store:
+        assert store.versions() == both.attrs["versions"]
+
+
+def test_other_architectures_are_added_to_the_file(folder: Path) -> None:
+    call(*DIGITS, "--proxies", "snip", "--sample", "3", "--out", "s.csv", "--store", "a.sqlite")
+    first = read_scores(folder / "s.csv")
+    names = write(folder / "names.txt", CONV)
+    call(*DIGITS, "--proxies", "plain", "--architectures", names, "--out", "s.csv")
+    both = read_scores(folder / "s.csv")
+    assert list(both["architecture"]) == [*first["architecture"], CONV]
+    assert list(both["snip"][:3]) == list(first["snip"])
+    assert list(both["snip_failure"][3:]) == ["not_scored"]
+    assert list(both["plain_failure"][:3]) == ["not_scored"] * 3
+
+
+def test_a_run_stops_when_its_time_is_up(folder: Path) -> None:
+    arguments = (*DIGITS, "--proxies", "snip", "--sample", "4", "--workers", "1", "--out", "s.csv")
+    result = call(*arguments, "--minutes", "0")
+    assert result.exit_code == 1
+    assert "distinct, 1 scored now, 3 left (the same command goes on)" in result.stdout
+    frame = read_scores(folder / "s.csv")
+    assert sorted(frame["snip_failure"].dropna()) == ["not_scored"] * 3
+    result = call(*arguments)
+    assert result.exit_code == 0
+    assert "distinct, 3 scored now\n" in result.stdout
+    assert "snip_failure" not in read_scores(folder / "s.csv")
 
 
 @pytest.mark.parametrize("text", ["architecture,mine\na,1\n", "my notes\n"])

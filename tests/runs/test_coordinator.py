@@ -184,7 +184,7 @@ def test_failures_are_counted_by_kind_among_what_is_asked_for(setup: Setup, tmp_
     whole = run(setup, [NONE, DISTINCT[0]], ["jacob_cov", "l2_norm"], path)
     assert whole.failures == {"disconnected": 1}
     told = {"disconnected": "jacob_cov: no path leads from the input to the output"}
-    assert whole == Summary(path, 2, 2, 2, whole.seconds, {"disconnected": 1}, told)
+    assert whole == Summary(path, 2, 2, 2, 0, whole.seconds, {"disconnected": 1}, told)
     assert run(setup, DISTINCT[:1], ["jacob_cov", "l2_norm"], path).failures == {}
     assert run(setup, [NONE], ["l2_norm"], path).failures == {}
 
@@ -226,6 +226,19 @@ def test_progress_is_told_after_every_network(setup: Setup, tmp_path: Path) -> N
         assert state.rate == pytest.approx(number / state.elapsed)
         expected = state.elapsed * sum(costs[number:]) / sum(costs[:number])
         assert state.remaining == pytest.approx(expected)
+
+
+def test_what_is_scored_until_the_time_is_up_is_the_beginning_of_the_plan(
+    setup: Setup, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.sqlite"
+    first = run(setup, DISTINCT[:5], ["snip"], path, limit=0)
+    assert (first.scored, first.left) == (1, 4)
+    with Store.read(path) as store:
+        (row,) = store.rows()
+    assert row.network == plan(SPACE, DISTINCT[:5], ["snip"], {})[0].network
+    second = run(setup, DISTINCT[:5], ["snip"], path, limit=3600)
+    assert (second.scored, second.left) == (4, 0)
 
 
 def test_a_second_coordinator_is_refused_and_the_first_goes_on(

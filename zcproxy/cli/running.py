@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from zcproxy.configuration import Configuration
     from zcproxy.runs import Progress, Setup, Summary
 
-__all__ = ["cores", "default_store", "describe", "run_kept", "scores_of", "write_kept"]
+__all__ = [
+    "cores",
+    "default_store",
+    "describe",
+    "run_kept",
+    "scores_of",
+    "with_adopted",
+    "write_kept",
+]
 
 
 def default_store(configuration: Configuration) -> Path:
@@ -49,6 +57,7 @@ def run_kept(
     ray: str | None = None,
     device: str = "cpu",
     stack: int | None = None,
+    limit: float | None = None,
 ) -> Summary:
     """Run with progress on standard error; Ctrl-C says what is kept and exits 130."""
     from zcproxy.runs import run
@@ -71,6 +80,7 @@ def run_kept(
                 device=device,
                 stack=stack,
                 retry=retry,
+                limit=limit,
                 progress=progress,
             )
     except KeyboardInterrupt:
@@ -78,6 +88,32 @@ def run_kept(
         raise InterruptedRun(
             f"stopped: {kept} kept in {store}; the same command goes on from there"
         ) from None
+
+
+def with_adopted(
+    store: Path,
+    configuration: Configuration,
+    there: pd.DataFrame,
+    file: Path,
+    architectures: Sequence[str],
+    proxies: Sequence[str],
+) -> tuple[list[str], list[str]]:
+    """Take what a file of scores has into the store; give what the file is to hold afterwards.
+
+    Architectures and proxies of both, in the order asked for where that has all of the file's.
+    """
+    from zcproxy import spaces
+    from zcproxy.store import Store
+    from zcproxy.store.adopting import adopt, tabled
+
+    with Store.open(store, configuration) as opened:
+        adopt(opened, spaces.get(configuration.space), there, file.name)
+    wanted = list(dict.fromkeys(architectures)), list(dict.fromkeys(proxies))
+    both = zip(tabled(there), wanted, strict=True)
+    rows, columns = (
+        new if set(old) <= set(new) else list(dict.fromkeys([*old, *new])) for old, new in both
+    )
+    return rows, columns
 
 
 def scores_of(store: Path, architectures: Sequence[str], proxies: Sequence[str]) -> pd.DataFrame:

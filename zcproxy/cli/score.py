@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zcproxy.cli.progress import duration
-from zcproxy.cli.running import cores, default_store, run_kept, write_kept
+from zcproxy.cli.running import cores, default_store, run_kept, with_adopted, write_kept
 from zcproxy.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -99,7 +99,19 @@ def score(
         typer.Option(help="SQLite file of the run.", show_default="named after the settings"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the table of scores, .parquet or .csv.")
+        Path | None,
+        typer.Option(
+            help="Write the table of scores, .parquet or .csv. If it is there, it is added to, and "
+            "what it has is not scored again."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Stop after so many minutes; the same command goes on. Networks come in random "
+            "order (not on a GPU), so what is scored until then is a random sample of them.",
+        ),
     ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again what crashed or met an unexpected error.")
@@ -112,7 +124,7 @@ def score(
     where it was stopped, and other proxies or architectures with the same settings add to it.
     A model is built by calling its factory in the current folder with the seed set; several models
     are compared by `zcproxy rank --models`. Exit 0: every score has a value; 1: some are failures,
-    such as those of networks without a path from input to output; 2: wrong use.
+    such as those of networks without a path from input to output, or the time was up; 2: wrong use.
 
     Examples:
 
@@ -124,17 +136,19 @@ def score(
 
     `zcproxy score --space nasbench201 --architectures cells.txt --dataset cifar100 --workers 4`
 
+    `zcproxy score --space nasbench201 --proxies all --minutes 60 --out scores.parquet`
+
     `zcproxy score --model mynets:small --dataset cifar10` (mynets.py has a function small)
     """
     names = parse_proxies(proxies)
     if (space is None) == (model is None):
         raise InputError("give either --space NAME or --model package.module:factory")
     if model is not None:
-        of_a_space = (architectures, table, sample, store, out, workers, ray, stack)
+        of_a_space = (architectures, table, sample, store, out, workers, ray, stack, minutes)
         if device != "cpu" or any(option is not None for option in of_a_space):
             raise InputError(
-                "--architectures, --table, --sample, --workers, --ray, --device, --stack, --store "
-                "and --out belong to --space"
+                "--architectures, --table, --sample, --workers, --ray, --device, --stack, "
+                "--minutes, --store and --out belong to --space"
             )
         _score_model(
             model, dataset or "cifar10", names, protocol, batch_size, batch_seed, seed, as_json
@@ -158,15 +172,24 @@ def score(
         seed=seed,
         protocol=protocol,
     )
-    if out is not None:
-        check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
     place = store or default_store(setup.configuration)
-    here = _processes(device) if ray is None else None
-    summary = run_kept(setup, chosen, names, place, workers or here, retry, ray, device, stack)
+    written = chosen, names
     if out is not None:
-        write_kept(place, chosen, names, out)
+        there = check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
+        if there is not None:
+            written = with_adopted(place, setup.configuration, there, out, chosen, names)
+    summary = run_kept(
+        *(setup, chosen, names, place, workers or (_processes(device) if ray is None else None)),
+        retry=retry,
+        ray=ray,
+        device=device,
+        stack=stack,
+        limit=None if minutes is None else 60 * minutes,
+    )
+    if out is not None:
+        write_kept(place, *written, out)
     _print_summary(summary, names, out, as_json)
-    if summary.failures:
+    if summary.failures or summary.left:
         raise typer.Exit(1)
 
 
@@ -246,9 +269,10 @@ def _print_summary(
         typer.echo(json.dumps(values))
         return
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(summary.failures.items()))
+    left = f", {summary.left:,} left (the same command goes on)" if summary.left else ""
     lines = {
         "architectures": f"{summary.architectures:,}",
-        "networks": f"{summary.networks:,} distinct, {summary.scored:,} scored now",
+        "networks": f"{summary.networks:,} distinct, {summary.scored:,} scored now{left}",
         "failed scores": kinds or "none",
         "time": duration(summary.seconds),
         "store": str(summary.store),

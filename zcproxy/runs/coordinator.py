@@ -52,14 +52,15 @@ class Summary:
     """What a run did: its store, counts of what was asked for, and failed rows by kind.
 
     `scored` networks were scored by this run, the others of `networks` were in the store already;
-    `failures` counts rows (network x proxy) of all networks and proxies asked for; `examples` has
-    the proxy and the message of one row of every kind.
+    `left` were not, as the time was up; `failures` counts rows (network x proxy) of all networks
+    and proxies asked for; `examples` has the proxy and the message of one row of every kind.
     """
 
     store: Path
     architectures: int
     networks: int
     scored: int
+    left: int
     seconds: float
     failures: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
@@ -76,6 +77,7 @@ def run(
     device: str = "cpu",
     stack: int | None = None,
     retry: bool = False,
+    limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score architectures by proxies and keep the scores in a store; run again to resume.
@@ -95,6 +97,8 @@ def run(
             other stacks, scores differ in last bits; the store keeps both beside the versions.
         stack: networks side by side; default one on processors, and on a GPU as many as fit.
         retry: score again what failed with a kind in `RETRIED`.
+        limit: seconds after which the run stops with the next result, none by default. One by one,
+            what it has scored is then a random sample of the distinct networks.
         progress: called at the beginning and after every network.
 
     Raises: InputError for an unknown proxy, a bad architecture or address, no workers, or less
@@ -130,6 +134,8 @@ def run(
             for item, rows in results:
                 opened.add(rows, software)
                 tracker.finished(item, rows)
+                if limit is not None and time.monotonic() - begun >= limit:
+                    break
         failed = _failed_rows(opened, keys, measured)
     counts = Counter(str(row.failure) for row in failed)
     examples = {str(row.failure): f"{row.proxy}: {row.message}" for row in reversed(failed)}
@@ -137,7 +143,8 @@ def run(
         store=Path(store),
         architectures=len(chosen),
         networks=len(keys),
-        scored=len(items),
+        scored=tracker.scored,
+        left=len(items) - tracker.scored,
         seconds=time.monotonic() - begun,
         failures=dict(counts),
         examples={kind: examples[kind] for kind in counts},
@@ -191,6 +198,11 @@ class _Tracker:
         self._spent, self._finished, self._failed = 0.0, 0, 0
         self._begun = time.monotonic()
         self._report()
+
+    @property
+    def scored(self) -> int:
+        """How many items are finished."""
+        return self._finished
 
     def finished(self, item: Item, rows: Sequence[Row]) -> None:
         """Count one item and tell."""

@@ -142,11 +142,11 @@ def check_replaced(
     left_out: Mapping[str, object],
     writer: str = "zcproxy score",
     keep: tuple[Sequence[str], Sequence[str]] | None = None,
-) -> None:
-    """Raise StoreError where a file that `write_scores` would replace is not of the same run.
+) -> pd.DataFrame | None:
+    """The table that `write_scores` would replace, which must be of the same run.
 
-    As with a store, scores of another configuration are not overwritten, nor is a file that does
-    not tell which it holds; an empty file is.
+    Raises StoreError otherwise. As with a store, scores of another configuration are not
+    overwritten, nor is a file that does not tell which it holds; an empty file is.
 
     Args:
         path: the file, which need not be there.
@@ -154,9 +154,11 @@ def check_replaced(
         left_out: the values of what files may leave out.
         writer: the command that writes such files.
         keep: architectures and proxies to come, where the file must not have any others.
+
+    Returns: the table that is there; None for no or an empty file.
     """
     if not path.exists() or not path.stat().st_size:
-        return
+        return None
     advice = "choose another file with --out, or remove it first"
     foreign = (
         f"{path} is there and no table of this run ({writer} did not write it, or not the whole of "
@@ -178,6 +180,7 @@ def check_replaced(
         raise StoreError(
             f"{path} also holds {lost}, which this run would remove; ask for them too, {advice}"
         )
+    return frame
 
 
 def _lost(frame: pd.DataFrame, architectures: Sequence[str], proxies: Sequence[str]) -> str:
