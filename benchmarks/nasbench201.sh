@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The scores under data/scores/ of all 15,625 architectures of NAS-Bench-201, and the reports made
-# from them. Every run resumes where it was stopped, from its store in FOLDER.
-#   benchmarks/nasbench201.sh scores FOLDER [WORKERS]
+# from them. Every run goes on from its file, or from its store in FOLDER where that has more; with
+# MINUTES each stops after so many, with scores of a random sample of the networks.
+#   benchmarks/nasbench201.sh scores FOLDER [WORKERS [MINUTES]]
 #   benchmarks/nasbench201.sh reports
 # Needs CIFAR-10 and CIFAR-100, for reports the accuracies too (zcproxy data fetch).
 set -euo pipefail
@@ -16,20 +17,21 @@ suite=epe_nas,fisher,flops,grad_norm,grasp,jacob_cov,l2_norm,nwot,params,plain,s
 score() { # NAME OF THE RUN, then options
   local name=$1
   shift
-  zc score --space nasbench201 --workers "$workers" "$@" \
-    --store "$folder/nasbench201-$name.sqlite" --out "data/scores/nasbench201-$name.parquet"
+  zc score --space nasbench201 --workers "$workers" ${minutes:+--minutes "$minutes"} "$@" \
+    --store "$folder/nasbench201-$name.sqlite" --out "data/scores/nasbench201-$name.parquet" ||
+    [ $? = 1 ] # 1: some networks have no path, or the time was up
 }
 
 scores() {
-  folder=${1:?FOLDER} workers=${2:-2}
+  folder=${1:?FOLDER} workers=${2:-2} minutes=${3-}
   mkdir -p "$folder"
   for dataset in "${datasets[@]}"; do
     score "$dataset" --dataset "$dataset" --proxies all
+    score "$dataset-aznas" --dataset "$dataset" --protocol aznas \
+      --proxies az_expressivity,az_progressivity,az_trainability,jacob_cov,vkdnw
     for seed in 1 2; do
       score "$dataset-seed$seed" --dataset "$dataset" --seed "$seed" --proxies "$cheap"
     done
-    score "$dataset-aznas" --dataset "$dataset" --protocol aznas \
-      --proxies az_expressivity,az_progressivity,az_trainability,flops,jacob_cov,vkdnw
     score "$dataset-nbsz" --dataset "$dataset" --protocol nas_bench_suite_zero --proxies "$suite"
   done
 }
@@ -64,7 +66,7 @@ reports() {
 case ${1-} in
 scores | reports) "$@" ;;
 *)
-  sed -n '2,6s/^# //p' "$0" >&2
+  sed -n '2,7s/^# //p' "$0" >&2
   exit 2
   ;;
 esac
