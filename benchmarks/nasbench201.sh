@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The scores under data/scores/ of all 15,625 architectures of NAS-Bench-201, and the reports made
 # from them. Every run goes on from its file, or from its store in FOLDER where that has more; with
-# MINUTES each stops after so many, with scores of a random sample of the networks.
+# MINUTES each stops after so many, with scores of a random sample of all.
 #   benchmarks/nasbench201.sh scores FOLDER [WORKERS [MINUTES]]
 #   benchmarks/nasbench201.sh reports
 # Needs CIFAR-10 and CIFAR-100, for reports the accuracies too (zcproxy data fetch).

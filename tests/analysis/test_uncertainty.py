@@ -31,23 +31,6 @@ def test_the_interval_is_that_of_the_plain_bootstrap():
     np.testing.assert_allclose([rho, tau], expected.T, atol=1e-12)
 
 
-def test_groups_are_drawn_whole():
-    x, y = sample()
-    groups = np.array(list("abcdefghijkl"))[np.arange(60) % 12]
-    rng = np.random.default_rng(7)
-    drawn = []
-    for _ in range(40):
-        names = np.unique(groups)[rng.integers(12, size=12)]
-        chosen = np.concatenate([np.flatnonzero(groups == name) for name in names])
-        drawn.append(stats.spearmanr(x[chosen], y[chosen]).statistic)
-    rho, _ = bootstrap(x, y, resamples=40, seed=7, groups=groups)
-    np.testing.assert_allclose(rho, np.quantile(drawn, [0.025, 0.975]), atol=1e-12)
-    alone = bootstrap(x, y, 40, seed=7, groups=np.arange(60))
-    assert alone == bootstrap(x, y, 40, seed=7)
-    with pytest.raises(InputError, match="60 labels"):
-        bootstrap(x, y, 40, groups=groups[:-1])
-
-
 def test_the_level_sets_the_quantiles():
     x, y = sample()
     narrow, wide = (bootstrap(x, y, 200, level=level)[0] for level in (0.5, 0.99))

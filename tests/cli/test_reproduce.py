@@ -157,7 +157,7 @@ def test_an_interrupted_run_is_resumed(folder, table, monkeypatch):
     part = scores(folder / "part.csv", n=3, protocol="abdelfattah2021")
     asked = []
 
-    def stopped(need, workers):
+    def stopped(need, workers, given):
         asked.append(need)
         raise KeyboardInterrupt
 
@@ -197,13 +197,21 @@ def test_missing_scores_are_made_and_then_kept(folder, table, monkeypatch):
     need = Missing("noise", "clean", ("synflow",))
     with monkeypatch.context() as changed:
         changed.setattr(type(SPACE), "architectures", lambda self: ALL[:3])
-        name, frame = module.score_missing(need, 1)
+        name, frame = module.score_missing(need, 1, [])
+        (folder / name).unlink()
+        given = frame.assign(synflow=frame["synflow"] + 1)  # to be told apart from what is scored
+        again = module.score_missing(need, 1, [("s.csv", given)])[1]
+        assert again["synflow"].equals(given["synflow"])
+        given.attrs["key"] = "of another configuration"
+        (folder / name).unlink()
+        again = module.score_missing(need, 1, [("s.csv", given)])[1]
+        assert again["synflow"].equals(frame["synflow"])
     assert name.startswith("zcproxy-nasbench201-noise-clean-")
     assert frame["synflow"].notna().all()
     assert len(frame) == 3
     asked = []
     monkeypatch.setattr(
-        module, "score_missing", lambda need, workers: asked.append(need) or (name, frame)
+        module, "score_missing", lambda need, workers, given: asked.append(need) or (name, frame)
     )
     result = run("abdelfattah2021", "--run", "--accuracies", table)
     assert result.exit_code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from zcproxy import datasets, protocols, proxies, scoring, spaces
 from zcproxy.errors import InputError, MeasureError
 from zcproxy.runs.items import Item, Setup, batch_of, plan, prepare, score_item, versions
+from zcproxy.runs.selection import place
 from zcproxy.store import Row
 
 SPACE = spaces.get("digits201")
@@ -48,16 +50,20 @@ def test_costs_grow_with_what_there_is_to_compute() -> None:
     assert 0 < costs[NONE] < costs[SKIP] < costs[SMALL] < costs[CONV]
 
 
-def test_every_beginning_of_a_plan_is_a_random_sample() -> None:
+def test_every_beginning_of_a_plan_scores_a_random_sample_of_architectures() -> None:
     everything = SPACE.architectures()
     items = plan(SPACE, everything, ["snip"], {})
-    some = plan(SPACE, everything[::7], ["snip"], {})
-    chosen = {item.network for item in some}
-    order = [item.network for item in items if item.network in chosen]
-    assert [item.network for item in some] == order  # so that samples are nested
-    costs = np.array([item.cost for item in items])
-    error = costs.std() / np.sqrt(1000)
-    assert abs(costs[:1000].mean() - costs.mean()) < 4 * error < 0.1 * costs.mean()
+    assert len(items) == len({SPACE.key(a) for a in everything})
+    begun = {item.network for item in items[:800]}
+    order = sorted(everything, key=place)
+    sample = list(itertools.takewhile(lambda a: SPACE.key(a) in begun, order))
+    assert len(sample) > 1400  # 800 networks are enough for that
+    sizes = np.array([SPACE.counts(a, "digits")["live_params"] for a in everything])
+    drawn = np.array([SPACE.counts(a, "digits")["live_params"] for a in sample])
+    error = sizes.std() / np.sqrt(len(sample))
+    assert abs(drawn.mean() - sizes.mean()) < 4 * error < 0.2 * sizes.mean()
+    some = [item.architecture for item in plan(SPACE, everything[::7], ["snip"], {})]
+    assert some == sorted(some, key=place)  # so that samples are nested
 
 
 def test_the_plan_does_not_depend_on_the_order_of_architectures() -> None:

@@ -39,6 +39,13 @@ def planned(*proxies: str) -> list[Item]:
     return plan(SPACE, CHOSEN, proxies, {})
 
 
+def connected(count: int) -> list[Item]:
+    """So many items of networks that can be stacked."""
+    found = [i for i in planned("snip") if SPACE.blueprint(i.architecture).connected]
+    assert len(found) >= count
+    return found[:count]
+
+
 def by_network(rows: list[Row]) -> dict[tuple[str, str], Row]:
     found = {(row.network, row.proxy): row for row in rows}
     assert len(found) == len(rows)
@@ -92,14 +99,14 @@ def test_a_stack_without_memory_is_scored_in_halves(
         return whole(network, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scoring, "measure_stacked", short_of_memory)
-    (stack,) = stacked(planned("snip")[:5], 5)
+    (stack,) = stacked(connected(5), 5)
     expected = [row for item in stack.items for row in score_item(item, setup)]
     assert agree(score_stack(stack, setup), expected)
     assert sizes == [5, 2, 3, 2]  # and the one of three that is left, alone
 
 
 def test_a_network_that_cannot_be_built_fails_alone(setup: Setup) -> None:
-    good = planned("snip")[:2]
+    good = connected(2)
     (stack,) = stacked([*good, Item("bad", "no architecture", ("snip",), 1.0)], 3)
     found = by_network(score_stack(stack, setup))
     assert found["bad", "snip"].failure == "error"
@@ -118,7 +125,7 @@ def test_a_network_that_kills_its_worker_fails_alone(
     monkeypatch.setattr(pools, "ATTEMPTS", 1)  # fewer workers to start
     pool = StackedPool(setup, 1, ON_CPU)
     pool._pool = Pool(setup, 1, scorers.die_in_a_stack)
-    chosen = planned("snip")[:4]
+    chosen = connected(4)
     killer = Item("killer", chosen[2].architecture, ("snip",), 1.0)
     found = dict(pool.results([*chosen, killer]))
     assert {item.network for item in found} == {item.network for item in chosen} | {"killer"}
@@ -227,7 +234,7 @@ def test_the_device_reaches_the_network(setup: Setup, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(scoring, "measure_stacked", stand_in)
     monkeypatch.setattr(torch, "cuda", SimpleNamespace(empty_cache=lambda: None))
-    (stack,) = stacked(planned("snip")[:2], 2)
+    (stack,) = stacked(connected(2), 2)
     assert isinstance(stack, Stack)
     score_stack(stack, setup, "meta")
     assert seen == ["meta", "meta"]

@@ -81,29 +81,22 @@ def agreement(
     failures: str = "omit",
     resamples: int = 1000,
     seed: int = 0,
-    groups: ArrayLike | None = None,
 ) -> Agreement:
     """Both coefficients of one proxy with their 95 % bootstrap intervals.
 
     `scores` and `accuracies` are (n,); nan in `scores` is a failure, handled by the policy named
     by `failures`; nan in `accuracies` drops the architecture. No intervals for `resamples` 0.
-    With `groups` (n,) resamples draw whole groups, see `bootstrap`.
 
     Raises InputError for a wrong shape or policy, MeasureError('degenerate') for a constant input.
     """
-    compared = pairs(scores, accuracies, failures)
-    own = None if groups is None else np.asarray(groups)[compared.kept]
-    return of_pairs(compared, resamples, seed, own)
+    return of_pairs(pairs(scores, accuracies, failures), resamples, seed)
 
 
-def of_pairs(
-    compared: Pairs, resamples: int, seed: int, groups: ArrayLike | None = None
-) -> Agreement:
+def of_pairs(compared: Pairs, resamples: int, seed: int) -> Agreement:
     """`agreement` of a proxy to which the failure policy was already applied."""
     x, y = compared.scores, compared.accuracies
     rho, tau = spearman(x, y), kendall(x, y)
-    found = bootstrap(x, y, resamples, seed, groups=groups) if resamples else (None, None)
-    rho_interval, tau_interval = found
+    rho_interval, tau_interval = bootstrap(x, y, resamples, seed) if resamples else (None, None)
     ties = tied(x[~compared.failed])
     return Agreement(rho, rho_interval, tau, tau_interval, len(x), ties, compared.failures)
 

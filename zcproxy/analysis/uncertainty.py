@@ -1,4 +1,4 @@
-"""Percentile bootstrap of rank correlations, resampling architectures or groups of them."""
+"""Percentile bootstrap of rank correlations, resampling architectures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    groups: ArrayLike | None = None,
 ) -> tuple[Interval, Interval]:
     """Percentile intervals of Spearman's rho and of Kendall's tau-b, from the same resamples.
 
@@ -37,10 +36,6 @@ def bootstrap(
     sums over the sorted values and nothing is sorted again. The ends are the (1 - level) / 2 and
     (1 + level) / 2 quantiles, linearly interpolated. A resample in which one side is constant has
     no correlation and is drawn again.
-
-    With `groups` (n,), labels of any kind, whole groups are drawn, as many as there are, and all
-    architectures of a group come along: for samples of groups, such as of networks that have
-    several names.
 
     Raises InputError for nan, unequal lengths, `resamples` < 1 or a level outside (0, 1), and
     MeasureError('degenerate') for a constant input.
@@ -52,31 +47,18 @@ def bootstrap(
     x, y = matched(scores, accuracies)
     require_order(x, "scores")
     require_order(y, "accuracies")
-    own = np.arange(len(x)) if groups is None else _codes(groups, len(x))
-    rng = np.random.default_rng(seed)
-    drawn = coefficients(dense_codes(x), dense_codes(y), resamples, rng, own)
+    drawn = coefficients(dense_codes(x), dense_codes(y), resamples, np.random.default_rng(seed))
     tail = (1 - level) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     return Interval(float(low[0]), float(high[0])), Interval(float(low[1]), float(high[1]))
 
 
-def _codes(groups: ArrayLike, n: int) -> Ints:
-    """The number of every architecture's group; raises InputError unless there is one for each."""
-    labels = np.asarray(groups)
-    if labels.shape != (n,):
-        raise InputError(f"groups must be {n} labels, one per architecture, got {labels.shape}")
-    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
-
-
-def coefficients(
-    x: Ints, y: Ints, resamples: int, rng: np.random.Generator, groups: Ints
-) -> Floats:
+def coefficients(x: Ints, y: Ints, resamples: int, rng: np.random.Generator) -> Floats:
     """(rho, tau-b) of every resample, shape (resamples, 2); undefined ones are drawn again."""
-    concordance, n = Concordance(x, y), int(groups.max()) + 1
+    concordance, n = Concordance(x, y), len(x)
     drawn: list[tuple[float, float]] = []
     while len(drawn) < resamples:
-        times = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        weights = times[groups]
+        weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
         tau = concordance.tau_b(weights)
         if tau is not None:
             drawn.append((weighted_spearman(x, y, weights), tau))

@@ -89,7 +89,8 @@ def reproduce(
     places = stand_ins()
     lacking = missing(wanted, material, places)
     if run and lacking:
-        made = [score_missing(need, workers) for need in lacking]
+        given = read(scores)
+        made = [score_missing(need, workers, given) for need in lacking]
         material = joined([*read(scores), *made])
         lacking = missing(wanted, material, places)
     with bar("comparing") as progress:
@@ -151,18 +152,28 @@ def stand_ins() -> dict[str, str]:
     return {"imagenet16-120": standin.NAME}
 
 
-def score_missing(need: Missing, workers: int | None) -> tuple[str, pd.DataFrame]:
-    """Score what lacks in the store that `zcproxy score` would use, and read it."""
+def score_missing(
+    need: Missing, workers: int | None, given: Sequence[tuple[str, pd.DataFrame]]
+) -> tuple[str, pd.DataFrame]:
+    """Score what lacks in the store that `zcproxy score` would use, and read it.
+
+    What the given tables of the same configuration have is taken into the store first.
+    """
     from zcproxy import spaces
     from zcproxy.cli.running import cores, default_store, run_kept
     from zcproxy.reproduction.material import SPACE
     from zcproxy.runs import prepare
-    from zcproxy.store import read_scores
+    from zcproxy.store import Store, read_scores
+    from zcproxy.store.adopting import adopt
 
     typer.echo(f"scoring: {need.command}", err=True)
     setup = prepare(SPACE, need.dataset, batch_size=need.batch_size, protocol=need.protocol)
     store = default_store(setup.configuration)
     everything = spaces.get(SPACE).architectures()
+    for name, frame in given:
+        if frame.attrs.get("key") == setup.configuration.key:
+            with Store.open(store, setup.configuration) as opened:
+                adopt(opened, spaces.get(SPACE), frame, name)
     run_kept(setup, everything, need.proxies, store, workers or cores())
     return store.name, read_scores(store)
 

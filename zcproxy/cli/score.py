@@ -109,8 +109,8 @@ def score(
         float | None,
         typer.Option(
             min=0,
-            help="Stop after so many minutes; the same command goes on. Networks come in random "
-            "order (not on a GPU), so what is scored until then is a random sample of them.",
+            help="Stop after so many minutes; the same command goes on. Architectures come in "
+            "random order (not on a GPU), so what is scored until then is a random sample of them.",
         ),
     ] = None,
     retry: Annotated[

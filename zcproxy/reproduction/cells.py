@@ -35,9 +35,9 @@ RULE = (
     "95 % interval (over architectures); differs: neither. Of agreement with released scores: ours "
     "is at most .03 below the agreement of two of their own runs. Where they print absolute "
     "values, ours is shown with its sign and compared without. Both need images of the data set "
-    "where the measure sees images, and every architecture of the subset scored, or all strings of "
-    "a random sample of its distinct networks, as a run that was stopped has scored; then the "
-    "interval is over networks. A sample, and another batch size than theirs, stand in the verdict."
+    "where the measure sees images, and every architecture of the subset scored, or a random "
+    "sample of them, as a run that was stopped has scored. A sample, and another batch size than "
+    "theirs, stand in the verdict."
 )
 """What a verdict means."""
 
@@ -47,11 +47,11 @@ class Cell:
     """A published number and ours.
 
     `n` architectures entered ours (or are scored, where that are not all), of the `of` that the
-    subset has; it is a `sample` if they are those of a random sample of networks; `files`,
-    `dataset` and `made` tell where the scores are from and how they were made; `batch` is our batch
-    in words if it is of another size than theirs and that matters; `elsewhere` has ours with other
-    accuracies, where theirs are a guess; `obstacle` is why the two are not compared, empty if they
-    are. Numbers that do not exist are None.
+    subset has; it is a `sample` if they are a random one of these; `files`, `dataset` and `made`
+    tell where the scores are from and how they were made; `batch` is our batch in words if it is of
+    another size than theirs and that matters; `elsewhere` has ours with other accuracies, where
+    theirs are a guess; `obstacle` is why the two are not compared, empty if they are. Numbers that
+    do not exist are None.
     """
 
     published: Published
@@ -187,18 +187,19 @@ def _cell(
         return Cell(row, obstacle=f"not comparable because {other}")
     about = _about(row, scored)
     there = scored.covered(row.proxy, row.subset)
-    networks = None
+    sample: list[str] = []
     if there < about["of"] and row.statistic in SAMPLED:
-        networks = scored.sampled(row.proxy, row.subset)
-    if there < about["of"] and networks is None:
+        sample = scored.sampled(row.proxy, row.subset)
+    if there < about["of"] and not sample:
         lack = f"not comparable because only {there:,} of {about['of']:,} are scored"
         return Cell(row, n=there, obstacle=lack, **about)
     values = scored.values(row.proxy, row.subset, row.dataset)
+    values = values.loc[sample] if sample else values
     try:
-        ours, low, high, n = _statistic(row, scored, values, other, resamples, seed, networks)
+        ours, low, high, n = _statistic(row, scored, values, other, resamples, seed)
     except MeasureError as error:
         return Cell(row, obstacle=f"not comparable because {error}", **about)
-    about |= {"sample": networks is not None, "obstacle": _obstacle(row, scored)}
+    about |= {"sample": bool(sample), "obstacle": _obstacle(row, scored)}
     cell = Cell(row, ours, low, high, n, **about)
     return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 
@@ -265,19 +266,15 @@ def _statistic(
     other: pd.Series[float],
     resamples: int,
     seed: int,
-    networks: pd.Series[str] | None = None,
 ) -> tuple[float, float | None, float | None, int]:
-    """Ours, its interval if there are resamples, and how many architectures it is of.
-
-    With `networks`, those of the architectures, the interval is over them.
-    """
+    """Ours, its interval if there are resamples, and how many architectures it is of."""
     truth = other.reindex(values.index)
     if row.statistic == "concordance":
         return _concordance(row, scored, values, truth, resamples)
     if row.statistic == "top":
         truth = _best(truth)
         values = values[truth.index]
-    found = agreement(values, truth, row.failures, resamples, seed, networks)
+    found = agreement(values, truth, row.failures, resamples, seed)
     kendall = row.statistic == "kendall"
     ours = found.kendall if kendall else found.spearman
     interval = found.kendall_interval if kendall else found.spearman_interval

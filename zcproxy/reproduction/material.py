@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from zcproxy import proxies, spaces
@@ -23,7 +24,7 @@ __all__ = ["SPACE", "Scored", "architectures", "counted", "joined", "size"]
 SPACE = "nasbench201"
 
 FEWEST = 300
-"""Distinct networks of a sample that is compared with a published number."""
+"""Architectures of a sample that is compared with a published number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,22 +74,16 @@ class Scored:
             self._covered[proxy, subset] = int(there.sum())
         return self._covered[proxy, subset]
 
-    def sampled(self, proxy: str, subset: str) -> pd.Series[str] | None:
-        """Networks of the scored architectures of a subset, if these are a random sample of all.
+    def sampled(self, proxy: str, subset: str) -> list[str]:
+        """Scored architectures of a subset that are a random sample of it; empty without one.
 
-        That they are where a run was stopped: then the networks scored are the first ones of all
-        in the order of runs (`zcproxy.runs.selection`), but for those in hand at the end, each with
-        all its strings. None where they are not, or are fewer than `FEWEST`.
+        In the order of runs (`zcproxy.runs.selection`), those up to the first one that is not
+        scored: so many at least where a run was stopped. None if they are fewer than `FEWEST`.
         """
-        values = self.values(proxy, subset, str(self.run["dataset"]))
-        everything = _networks().loc[list(architectures(subset))]
-        networks = everything.loc[values.index]
-        distinct = set(networks)
-        order = sorted(set(everything), key=place)[: len(distinct)]
-        enough = len(distinct) >= FEWEST and int(everything.isin(distinct).sum()) == len(values)
-        return (
-            networks if enough and len(distinct.intersection(order)) > 0.99 * len(order) else None
-        )
+        there = set(self.values(proxy, subset, str(self.run["dataset"])).index)
+        order = sorted(architectures(subset), key=place)
+        found = list(takewhile(there.__contains__, order))
+        return found if len(found) >= FEWEST else []
 
     def _members(self, subset: str) -> pd.Series[bool]:
         """Which rows are of a subset."""
@@ -202,15 +197,6 @@ def _scores(frame: pd.DataFrame) -> list[str]:
 def architectures(subset: str) -> tuple[str, ...]:
     """The architectures of a subset, in the official order."""
     return tuple(spaces.get(SPACE).subset(subset))
-
-
-@cache
-def _networks() -> pd.Series[str]:
-    """The network of every architecture."""
-    import pandas as pd
-
-    space, everything = spaces.get(SPACE), architectures("all")
-    return pd.Series([space.key(a) for a in everything], index=list(everything), dtype="str")
 
 
 def size(subset: str) -> int:

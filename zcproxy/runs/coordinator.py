@@ -98,7 +98,7 @@ def run(
         stack: networks side by side; default one on processors, and on a GPU as many as fit.
         retry: score again what failed with a kind in `RETRIED`.
         limit: seconds after which the run stops with the next result, none by default. One by one,
-            what it has scored is then a random sample of the distinct networks.
+            what it has scored is then a random sample of the architectures.
         progress: called at the beginning and after every network.
 
     Raises: InputError for an unknown proxy, a bad architecture or address, no workers, or less

@@ -147,10 +147,12 @@ def plan(
 ) -> list[Item]:
     """The items still to be scored, one per distinct network.
 
-    In the order of `selection.place`: what a run has scored when it is stopped is a random sample
-    of the distinct networks.
+    In the order of `selection.place` of their first architecture: of a run that is stopped, the
+    architectures up to the first one that is not scored are a random sample of all.
     """
-    networks = {space.key(architecture): architecture for architecture in architectures}
+    networks: dict[str, str] = {}
+    for architecture in sorted(architectures, key=place, reverse=True):
+        networks[space.key(architecture)] = architecture
     blueprints = {key: space.blueprint(a) for key, a in networks.items()}
     largest = max((b.live_flops for b in blueprints.values()), default=0) or 1
     items = []
@@ -160,7 +162,7 @@ def plan(
             flops = blueprints[key].live_flops / largest
             cost = FIXED_COST + len(blueprints[key].cell.operations) + FLOPS_COST * flops
             items.append(Item(key, architecture, missing, cost))
-    return sorted(items, key=lambda item: place(item.network))
+    return sorted(items, key=lambda item: place(item.architecture))
 
 
 def score_item(item: Item, setup: Setup, device: str = "cpu") -> list[Row]:

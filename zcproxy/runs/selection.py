@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["from_file", "place", "sample"]
 
 
-def place(network: str) -> bytes:
-    """What runs order networks by, a hash of the key: every beginning is a random sample."""
-    return hashlib.sha256(network.encode()).digest()
+def place(architecture: str) -> bytes:
+    """What runs order architectures by, a hash: every beginning is a random sample of them."""
+    return hashlib.sha256(architecture.encode()).digest()
 
 
 def sample(space: NASBench201, size: int, seed: int = 0) -> list[str]:
