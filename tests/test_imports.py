@@ -29,6 +29,7 @@ SHARED = (
         "kinds",
         "numerals",
         "protocols",
+        "sampling",
     ),
     ("networks",),
     ("spaces",),
@@ -75,7 +76,7 @@ STANDS_ON = {
 TORCHLESS = ["arguments", "blueprint", "spaces", "protocols", "tables", "analysis", "store"]
 TORCHLESS += ["catalogue", "cli", "configuration", "downloads", "folders", "proxies", "saliencies"]
 TORCHLESS += ["candidates", "errors", "imported", "kinds", "numerals", "plots", "report_text"]
-TORCHLESS += ["page", "reports"]
+TORCHLESS += ["page", "reports", "sampling"]
 
 
 @cache

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 from zcproxy import spaces, tables
 from zcproxy.analysis import spearman
 from zcproxy.cli.correlate import correlate
-from zcproxy.cli.evaluation import default_accuracy, evaluate
+from zcproxy.cli.evaluation import default_accuracy, evaluate, sampled
 from zcproxy.cli.report import report
 from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError
+from zcproxy.sampling import place
 from zcproxy.store import Row, Store, export, write_scores
 
 RUN = {
@@ -292,6 +293,30 @@ def test_a_store_that_is_not_ready_or_old_says_so(digits, tmp_path):
         connection.execute("DROP TABLE requested")
     connection.close()
     assert "older zcproxy" in evaluate(tmp_path / "s.sqlite", None, None, "all", "all").notes[0]
+
+
+def test_of_a_stopped_run_a_random_sample_is_taken(space):
+    names = space.architectures()[:2000]
+    order = np.argsort([place(name) for name in names])
+    scored = np.zeros(2000, dtype=bool)
+    scored[order[:400]] = scored[order[500:520]] = True  # twenty are equal to one of the first
+    frame = pd.DataFrame({"architecture": names, "nwot": 1.0})
+    for name in ("synflow", "synflow_log", "snip"):
+        frame[name] = np.where(scored, np.arange(2000), np.nan)
+        frame[name + "_failure"] = pd.array(np.where(scored, None, "not_scored"), dtype="str")
+    kept, notes = sampled(frame)
+    told = "a random sample of 400 of 2,000 is taken (20 more would be none)"
+    assert notes == [f"synflow, snip: {told}"]
+    for name in ("synflow", "synflow_log", "snip"):
+        assert set(np.flatnonzero(kept[name].notna())) == set(order[:400])
+        assert (kept[name + "_failure"] == "not_scored").sum() == 1600
+    assert kept["nwot"].equals(frame["nwot"])
+    frame.loc[order[100], ["snip", "snip_failure"]] = [np.nan, "not_scored"]
+    kept, notes = sampled(frame)
+    assert notes[1] == "snip: 419 are scored, no random sample of 300 or more"
+    assert kept["snip"].notna().sum() == 419
+    whole = frame.drop(columns=[c for c in frame if c.endswith("_failure")])
+    assert sampled(whole)[1] == []
 
 
 def test_report_has_a_folder_of_its_own_by_default(scores, table, tmp_path, monkeypatch):

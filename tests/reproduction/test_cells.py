@@ -13,7 +13,7 @@ import pytest
 from zcproxy import spaces
 from zcproxy.analysis import kendall, spearman, vote_concordance
 from zcproxy.reproduction import Cell, cells, joined, published, text
-from zcproxy.runs.selection import place
+from zcproxy.sampling import place
 
 SPACE = spaces.get("nasbench201")
 ALL = SPACE.architectures()

@@ -12,7 +12,7 @@ import torch
 from zcproxy import datasets, protocols, proxies, scoring, spaces
 from zcproxy.errors import InputError, MeasureError
 from zcproxy.runs.items import Item, Setup, batch_of, plan, prepare, score_item, versions
-from zcproxy.runs.selection import place
+from zcproxy.sampling import place
 from zcproxy.store import Row
 
 SPACE = spaces.get("digits201")

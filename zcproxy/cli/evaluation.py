@@ -20,6 +20,7 @@ __all__ = [
     "default_accuracy",
     "evaluate",
     "origin",
+    "sampled",
     "split_names",
     "usable_sizes",
     "with_counts",
@@ -87,7 +88,8 @@ def evaluate(
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
-    notes = origin(scores)
+    scores, more = sampled(scores)
+    notes = origin(scores) + more
     name = table or run.get("space") or "nasbench201"
     accuracies = tables.load(name)
     column = chosen_accuracy(
@@ -131,6 +133,39 @@ def origin(scores: pd.DataFrame) -> list[str]:
             "have no value there"
         )
     return notes
+
+
+def sampled(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Scores of which every proxy that a run has not finished keeps a random sample, and notes.
+
+    See `zcproxy.sampling`. Where there is none to speak of, all stay, and a note says so.
+    """
+    from zcproxy.kinds import FAILURE, NOT_SCORED
+    from zcproxy.sampling import FEWEST, beginning
+    from zcproxy.store.frame import LOGARITHMS
+
+    kept, names = scores.copy(), scores["architecture"]
+    told: dict[str, list[str]] = {}
+    for column in map(str, scores.columns):
+        proxy = column.removesuffix(FAILURE)
+        if column == proxy or proxy not in scores.columns or proxy in LOGARITHMS.values():
+            continue
+        there = scores[column] != NOT_SCORED
+        if there.all() or not there.any():
+            continue
+        sample = set(beginning(names, set(names[there])))
+        if len(sample) < FEWEST:
+            text = f"{int(there.sum()):,} are scored, no random sample of {FEWEST} or more"
+        else:
+            beyond = there & ~names.isin(sample)
+            for name in {proxy, LOGARITHMS.get(proxy, proxy)}:
+                kept.loc[beyond, name] = float("nan")
+                kept.loc[beyond, name + FAILURE] = NOT_SCORED
+            more = f" ({int(beyond.sum()):,} more would be none)" if beyond.any() else ""
+            text = f"a random sample of {len(sample):,} of {len(scores):,} is taken{more}"
+        told.setdefault(text, []).append(proxy)
+    kept.attrs = scores.attrs
+    return kept, [f"{', '.join(proxies)}: {text}" for text, proxies in told.items()]
 
 
 def by_network(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from zcproxy import proxies, spaces
@@ -14,7 +13,7 @@ from zcproxy.analysis.lacking import not_known
 from zcproxy.errors import InputError
 from zcproxy.kinds import FAILURE, NOT_SCORED
 from zcproxy.protocols import batch_in_words, get
-from zcproxy.runs.selection import place
+from zcproxy.sampling import FEWEST, beginning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["SPACE", "Scored", "architectures", "counted", "joined", "size"]
 
 SPACE = "nasbench201"
-
-FEWEST = 300
-"""Architectures of a sample that is compared with a published number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +73,10 @@ class Scored:
     def sampled(self, proxy: str, subset: str) -> list[str]:
         """Scored architectures of a subset that are a random sample of it; empty without one.
 
-        In the order of runs (`zcproxy.runs.selection`), those up to the first one that is not
-        scored: so many at least where a run was stopped. None if they are fewer than `FEWEST`.
+        See `zcproxy.sampling`; they are none if they are fewer than its `FEWEST`.
         """
         there = set(self.values(proxy, subset, str(self.run["dataset"])).index)
-        order = sorted(architectures(subset), key=place)
-        found = list(takewhile(there.__contains__, order))
+        found = beginning(architectures(subset), there)
         return found if len(found) >= FEWEST else []
 
     def _members(self, subset: str) -> pd.Series[bool]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zcproxy.configuration import Configuration
 from zcproxy.errors import InputError, MeasureError, is_shortage
 from zcproxy.kinds import ERROR, MEMORY
-from zcproxy.runs.selection import place
+from zcproxy.sampling import place
 from zcproxy.store.database import Row
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def plan(
 ) -> list[Item]:
     """The items still to be scored, one per distinct network.
 
-    In the order of `selection.place` of their first architecture: of a run that is stopped, the
+    In the order of `zcproxy.sampling` of their first architecture: of a run that is stopped, the
     architectures up to the first one that is not scored are a random sample of all.
     """
     networks: dict[str, str] = {}

@@ -1,8 +1,7 @@
-"""Which architectures to score, a file of them or a random sample, and in which order."""
+"""Which architectures to score: a file of them, or a random sample of the space."""
 
 from __future__ import annotations
 
-import hashlib
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,7 @@ from zcproxy.errors import DataError, InputError
 if TYPE_CHECKING:
     from zcproxy.spaces import NASBench201
 
-__all__ = ["from_file", "place", "sample"]
-
-
-def place(architecture: str) -> bytes:
-    """What runs order architectures by, a hash: every beginning is a random sample of them."""
-    return hashlib.sha256(architecture.encode()).digest()
+__all__ = ["from_file", "sample"]
 
 
 def sample(space: NASBench201, size: int, seed: int = 0) -> list[str]:

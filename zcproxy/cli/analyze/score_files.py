@@ -56,7 +56,7 @@ def read(path: Path, subset: str) -> ScoreFile:
 
     Raises DataError for a missing or damaged file, InputError for an unknown subset or no scores.
     """
-    from zcproxy.cli.evaluation import of_subset, origin, with_counts
+    from zcproxy.cli.evaluation import of_subset, origin, sampled, with_counts
     from zcproxy.proxies import COUNTS
     from zcproxy.store import read_scores
 
@@ -64,7 +64,8 @@ def read(path: Path, subset: str) -> ScoreFile:
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
-    notes = origin(scores)
+    scores, more = sampled(scores)
+    notes = origin(scores) + more
     scores = of_subset(scores, subset, run.get("space"))
     scores = with_counts(scores, COUNTS, run.get("space"), run.get("dataset"))
     return ScoreFile(path, scores, run, notes)
