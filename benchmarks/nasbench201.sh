@@ -48,7 +48,7 @@ reports() {
     done
     zc analyze hardware "$scores" --proxies "$cheap,blind" --cost raspi4_latency --out "$folder/hardware"
     for sample in networks strings; do
-      zc analyze supervised "$scores" --beside blind --beside meco --beside live_params \
+      zc analyze supervised "$scores" --proxies "$cheap" --beside blind --beside meco --beside live_params \
         --sample "$sample" --out "$folder/supervised-$sample"
     done
     if compgen -G "${scores%.parquet}-seed*.parquet" >/dev/null; then
