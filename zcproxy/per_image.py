@@ -241,7 +241,17 @@ class ImageProbe(Probe):
         seen = [name for use in uses for name in (use.weight, use.bias)]
         edges = self._edges
         nodes = {name: get_gradient_edge(self._parameters[name]).node for name in names}
-        return intact and all(edges.get(nodes[name], 0) == seen.count(name) for name in names)
+        wanted = set(names)
+        found = all(
+            use.output.node in self._reached
+            for use in uses
+            if not wanted.isdisjoint((use.weight, use.bias))
+        )
+        return (
+            intact
+            and found
+            and all(edges.get(nodes[name], 0) == seen.count(name) for name in names)
+        )
 
     def image_gradients(self, names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
         """Name and dl_n/dW for every image n, (N, *shape), of the weights that are reached."""
@@ -462,8 +472,12 @@ def _instance_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
     row = x.new_full((1, 1, places.shape[1]), 1 / places.shape[1]).expand(len(x), 1, -1)
     centred = places - row @ places
     scale = torch.rsqrt(row @ centred.square() + eps)
-    y = centred * (scale if weight is None else scale * weight)
-    return (y if bias is None else y + bias).mT.reshape(x.shape)
+    centred = centred.mT.reshape(x.shape)
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    scale = scale.view(len(x), *shape[1:])
+    scale = scale if weight is None else scale * weight.view(shape)
+    # the last step makes no view, whose place in the graph an in-place activation would move
+    return centred * scale if bias is None else torch.addcmul(bias.view(shape), centred, scale)
 
 
 def _affine(

@@ -311,10 +311,12 @@ def test_of_a_stopped_run_a_random_sample_is_taken(space):
         assert set(np.flatnonzero(kept[name].notna())) == set(order[:400])
         assert (kept[name + "_failure"] == "not_scored").sum() == 1600
     assert kept["nwot"].equals(frame["nwot"])
-    frame.loc[order[100], ["snip", "snip_failure"]] = [np.nan, "not_scored"]
+    frame.loc[order[20], ["snip", "snip_failure"]] = [np.nan, "not_scored"]
     kept, notes = sampled(frame)
-    assert notes[1] == "snip: 419 are scored, no random sample of 300 or more"
+    assert notes[1] == "snip: 419 are scored, no random sample: equal ones count too often"
     assert kept["snip"].notna().sum() == 419
+    bare = sampled(frame.drop(columns=["synflow_log", "synflow_log_failure"]))[0]
+    assert not any("log" in column for column in bare)
     whole = frame.drop(columns=[c for c in frame if c.endswith("_failure")])
     assert sampled(whole)[1] == []
 

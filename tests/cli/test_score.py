@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -23,7 +25,7 @@ from zcproxy.cli.score import parse_proxies, score
 from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError, StoreError
 from zcproxy.runs import Progress
-from zcproxy.store import Row, Store, read_scores
+from zcproxy.store import Row, Store, read_scores, write_scores
 
 SPACE = spaces.get("digits201")
 CONV = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
@@ -227,6 +229,32 @@ def test_a_run_goes_on_from_the_file_where_the_store_is_lost(folder: Path, name:
     assert set(read_scores(folder / name).attrs["proxies"]) == {"jacob_cov", "params", "snip"}
     with Store.read(folder / "third.sqlite") as store:
         assert store.versions() == both.attrs["versions"]
+
+
+def test_a_score_of_the_file_goes_before_a_crash_of_the_store(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    common = (*DIGITS, "--proxies", "snip", "--architectures", names, "--out", "s.csv")
+    call(*common, "--store", "s.sqlite")
+    first = read_scores(folder / "s.csv")
+    with sqlite3.connect(folder / "s.sqlite") as connection:
+        connection.execute("UPDATE scores SET value = NULL, failure = 'crashed'")
+    assert "failed scores  none" in call(*common, "--store", "s.sqlite").stdout
+    assert read_scores(folder / "s.csv")["snip"].equals(first["snip"])
+
+
+def test_columns_of_other_programs_are_not_lost(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    common = (*DIGITS, "--proxies", "snip", "--architectures", names, "--out", "s.csv")
+    call(*common)
+    frame = read_scores(folder / "s.csv")
+    write_scores(frame.assign(mine=1.0), folder / "s.csv")
+    before = (folder / "s.csv").read_bytes()
+    with pytest.raises(StoreError, match=r"s\.csv also holds scores by mine, which this run would"):
+        call(*common)
+    assert (folder / "s.csv").read_bytes() == before
+    write_scores(frame.assign(snip=np.inf), folder / "s.csv")
+    with pytest.raises(StoreError, match="snip is inf in a table of scores"):
+        call(*common, "--store", "new.sqlite")
 
 
 def test_other_architectures_are_added_to_the_file(folder: Path) -> None:

@@ -202,6 +202,12 @@ def test_what_a_stopped_run_has_scored_is_compared_as_a_sample() -> None:
     assert compared(near, frame).verdict == "reproduced on a sample"
     small = without(scores(batch_size=8), order[1000:])
     assert compared(SNIP, small).verdict == "differs on a sample at another batch size"
+    crashed = without(scores(), order[1000:])
+    crashed.loc[order[3], ["snip", "snip_failure"]] = [np.nan, "crashed"]
+    assert compared(SNIP, crashed).n == 999
+    noisy = without(scores(), order[400:])
+    noisy["snip"] = np.where(noisy["snip"].notna(), RNG.normal(size=len(ALL)), np.nan)
+    assert compared(SNIP, noisy).verdict == "not comparable because the sample of 400 is too small"
     few, others = without(scores(), order[250:]), without(scores(), order[:100])
     top = dataclasses.replace(SNIP, statistic="top")
     for lack in (compared(SNIP, few), compared(SNIP, others), compared(top, frame)):

@@ -28,6 +28,9 @@ __all__ = [
 
 BASELINE = "live_params"
 
+LEAST = 30
+"""Architectures of a sample that is taken in place of all that happen to be scored."""
+
 TRAINED_ONCE = ("digits201",)
 """Spaces whose accuracies are those of networks, each under one of its strings.
 
@@ -88,8 +91,6 @@ def evaluate(
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
-    scores, more = sampled(scores)
-    notes = origin(scores) + more
     name = table or run.get("space") or "nasbench201"
     accuracies = tables.load(name)
     column = chosen_accuracy(
@@ -97,7 +98,8 @@ def evaluate(
     )
     names = chosen_proxies(proxies, scores)
     space = run.get("space") or (name if name in spaces.names() else None)
-    scores = of_subset(scores, subset, space)
+    scores, notes = sampled(of_subset(scores, subset, space))
+    notes = origin(scores) + notes
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
     scores = with_counts(scores, wanted, space, run.get("dataset"))
     notes += combination_notes(scores, names)
@@ -141,7 +143,7 @@ def sampled(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     See `zcproxy.sampling`. Where there is none to speak of, all stay, and a note says so.
     """
     from zcproxy.kinds import FAILURE, NOT_SCORED
-    from zcproxy.sampling import FEWEST, beginning
+    from zcproxy.sampling import beginning
     from zcproxy.store.frame import LOGARITHMS
 
     kept, names = scores.copy(), scores["architecture"]
@@ -154,11 +156,11 @@ def sampled(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if there.all() or not there.any():
             continue
         sample = set(beginning(names, set(names[there])))
-        if len(sample) < FEWEST:
-            text = f"{int(there.sum()):,} are scored, no random sample of {FEWEST} or more"
+        if len(sample) < LEAST:
+            text = f"{int(there.sum()):,} are scored, no random sample: equal ones count too often"
         else:
             beyond = there & ~names.isin(sample)
-            for name in {proxy, LOGARITHMS.get(proxy, proxy)}:
+            for name in {proxy, LOGARITHMS.get(proxy, proxy)} & set(scores.columns):
                 kept.loc[beyond, name] = float("nan")
                 kept.loc[beyond, name + FAILURE] = NOT_SCORED
             more = f" ({int(beyond.sum()):,} more would be none)" if beyond.any() else ""

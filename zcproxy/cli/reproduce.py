@@ -85,11 +85,11 @@ def reproduce(
     if out is not None:
         writable(out)
     known = tables.load(accuracies)
-    material = joined(read(scores))
+    given = read(scores)
+    material = joined(given)
     places = stand_ins()
     lacking = missing(wanted, material, places)
     if run and lacking:
-        given = read(scores)
         made = [score_missing(need, workers, given) for need in lacking]
         material = joined([*read(scores), *made])
         lacking = missing(wanted, material, places)
@@ -171,7 +171,7 @@ def score_missing(
     store = default_store(setup.configuration)
     everything = spaces.get(SPACE).architectures()
     for name, frame in given:
-        if frame.attrs.get("key") == setup.configuration.key:
+        if frame.attrs.get("key") == setup.configuration.key and name != store.name:
             with Store.open(store, setup.configuration) as opened:
                 adopt(opened, spaces.get(SPACE), frame, name)
     run_kept(setup, everything, need.proxies, store, workers or cores())

@@ -101,18 +101,22 @@ def with_adopted(
     """Take what a file of scores has into the store; give what the file is to hold afterwards.
 
     Architectures and proxies of both, in the order asked for where that has all of the file's.
+    Where both have a score, the store's stays.
+
+    Raises: StoreError where the file has other columns, which would be lost.
     """
     from zcproxy import spaces
     from zcproxy.store import Store
     from zcproxy.store.adopting import adopt, tabled
+    from zcproxy.store.frame import check_replaced
 
+    rows, columns = (
+        list(new) if set(old) <= set(new) else list(dict.fromkeys([*old, *new]))
+        for old, new in zip(tabled(there), (architectures, proxies), strict=True)
+    )
+    check_replaced(file, configuration.to_dict(), configuration.defaults(), keep=(rows, columns))
     with Store.open(store, configuration) as opened:
         adopt(opened, spaces.get(configuration.space), there, file.name)
-    wanted = list(dict.fromkeys(architectures)), list(dict.fromkeys(proxies))
-    both = zip(tabled(there), wanted, strict=True)
-    rows, columns = (
-        new if set(old) <= set(new) else list(dict.fromkeys([*old, *new])) for old, new in both
-    )
     return rows, columns
 
 

@@ -101,8 +101,8 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write the table of scores, .parquet or .csv. If it is there, it is added to, and "
-            "what it has is not scored again."
+            help="Write the table of scores, .parquet or .csv. If it is there, it is added to; "
+            "what it has is not scored again (what crashed there, with --retry)."
         ),
     ] = None,
     minutes: Annotated[
@@ -110,7 +110,7 @@ def score(
         typer.Option(
             min=0,
             help="Stop after so many minutes; the same command goes on. Architectures come in "
-            "random order (not on a GPU), so what is scored until then is a random sample of them.",
+            "random order (not in stacks), so correlate, report and analyze have a random sample.",
         ),
     ] = None,
     retry: Annotated[
@@ -173,13 +173,19 @@ def score(
         protocol=protocol,
     )
     place = store or default_store(setup.configuration)
-    written = chosen, names
+    written = list(dict.fromkeys(chosen)), names
     if out is not None:
         there = check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
         if there is not None:
-            written = with_adopted(place, setup.configuration, there, out, chosen, names)
+            written = with_adopted(place, setup.configuration, there, out, *written)
+    if workers is None and ray is None:
+        workers = _processes(device)
     summary = run_kept(
-        *(setup, chosen, names, place, workers or (_processes(device) if ray is None else None)),
+        setup,
+        chosen,
+        names,
+        place,
+        workers,
         retry=retry,
         ray=ray,
         device=device,

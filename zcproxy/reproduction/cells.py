@@ -27,6 +27,9 @@ __all__ = ["RULE", "TOLERANCE", "Cell", "cells"]
 TOLERANCE = 0.03
 BEST = 0.1
 
+WIDEST = 0.1
+"""An interval of a sample that is wider than this says too little for a verdict."""
+
 SAMPLED = ("spearman", "kendall", "scores")
 """Statistics that are compared on a sample, too; the best tenth and pairs need all."""
 
@@ -36,8 +39,8 @@ RULE = (
     "is at most .03 below the agreement of two of their own runs. Where they print absolute "
     "values, ours is shown with its sign and compared without. Both need images of the data set "
     "where the measure sees images, and every architecture of the subset scored, or a random "
-    "sample of them, as a run that was stopped has scored. A sample, and another batch size than "
-    "theirs, stand in the verdict."
+    "sample of them, as a run that was stopped has scored, with an interval of at most .1. A "
+    "sample, and another batch size than theirs, stand in the verdict."
 )
 """What a verdict means."""
 
@@ -104,7 +107,8 @@ class Cell:
     def _near(self, difference: float) -> bool:
         allowed = TOLERANCE + 1e-9  # .03 is no binary number
         if self.published.statistic == "scores":
-            return difference >= -allowed
+            within = self.sample and self.high is not None and self.high >= self.published.value
+            return difference >= -allowed or within
         if abs(difference) <= allowed:
             return True
         if self.low is None or self.high is None:
@@ -200,6 +204,8 @@ def _cell(
     except MeasureError as error:
         return Cell(row, obstacle=f"not comparable because {error}", **about)
     about |= {"sample": bool(sample), "obstacle": _obstacle(row, scored)}
+    if sample and low is not None and high is not None and high - low > WIDEST:
+        about["obstacle"] = f"not comparable because the sample of {n:,} is too small"
     cell = Cell(row, ours, low, high, n, **about)
     return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 

@@ -75,8 +75,14 @@ class Scored:
 
         See `zcproxy.sampling`; they are none if they are fewer than its `FEWEST`.
         """
-        there = set(self.values(proxy, subset, str(self.run["dataset"])).index)
-        found = beginning(architectures(subset), there)
+        frame = self.frame.set_index("architecture")
+        waiting: set[str] = set()
+        for name in Combination.parse(proxy).members:
+            if name + FAILURE in frame.columns:
+                waiting.update(frame.index[frame[name + FAILURE] == NOT_SCORED])
+        known = set(self.values(proxy, subset, str(self.run["dataset"])).index)
+        order = beginning(architectures(subset), set(frame.index) - waiting)
+        found = [name for name in order if name in known]
         return found if len(found) >= FEWEST else []
 
     def _members(self, subset: str) -> pd.Series[bool]:

@@ -97,8 +97,9 @@ def run(
             other stacks, scores differ in last bits; the store keeps both beside the versions.
         stack: networks side by side; default one on processors, and on a GPU as many as fit.
         retry: score again what failed with a kind in `RETRIED`.
-        limit: seconds after which the run stops with the next result, none by default. One by one,
-            what it has scored is then a random sample of the architectures.
+        limit: seconds after which the run stops with the next result, none by default. Networks
+            come one by one in the order of `zcproxy.sampling`, stacks the most expensive first;
+            of a stack only what was told until then is kept.
         progress: called at the beginning and after every network.
 
     Raises: InputError for an unknown proxy, a bad architecture or address, no workers, or less

@@ -38,7 +38,7 @@ ARTIFICIAL = ("noise", "ones")
 FIXED_COST, FLOPS_COST = 0.15, 2.75
 """Costs of an empty cell and of the FLOPs of the largest network, in operations of a cell.
 
-Fitted once to the times of 22 networks; only the ETA depends on them.
+Fitted once to the times of 22 networks; only the ETA and who shares a stack depend on them.
 `zcproxy.runs.cost` predicts seconds.
 """
 

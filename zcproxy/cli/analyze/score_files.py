@@ -64,9 +64,8 @@ def read(path: Path, subset: str) -> ScoreFile:
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
-    scores, more = sampled(scores)
-    notes = origin(scores) + more
-    scores = of_subset(scores, subset, run.get("space"))
+    scores, notes = sampled(of_subset(scores, subset, run.get("space")))
+    notes = origin(scores) + notes
     scores = with_counts(scores, COUNTS, run.get("space"), run.get("dataset"))
     return ScoreFile(path, scores, run, notes)
 
