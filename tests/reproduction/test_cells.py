@@ -208,6 +208,11 @@ def test_what_a_stopped_run_has_scored_is_compared_as_a_sample() -> None:
     noisy = without(scores(), order[400:])
     noisy["snip"] = np.where(noisy["snip"].notna(), RNG.normal(size=len(ALL)), np.nan)
     assert compared(SNIP, noisy).verdict == "not comparable because the sample of 400 is too small"
+    (bare,) = cells([SNIP], joined([("a", frame)]), TRUTH, None, resamples=0)
+    assert (bare.ours, bare.verdict) == (
+        cell.ours,
+        "not comparable because a sample needs an interval",
+    )
     few, others = without(scores(), order[250:]), without(scores(), order[:100])
     top = dataclasses.replace(SNIP, statistic="top")
     for lack in (compared(SNIP, few), compared(SNIP, others), compared(top, frame)):

@@ -204,8 +204,11 @@ def _cell(
     except MeasureError as error:
         return Cell(row, obstacle=f"not comparable because {error}", **about)
     about |= {"sample": bool(sample), "obstacle": _obstacle(row, scored)}
-    if sample and low is not None and high is not None and high - low > WIDEST:
-        about["obstacle"] = f"not comparable because the sample of {n:,} is too small"
+    if sample:
+        if low is None or high is None:
+            about["obstacle"] = "not comparable because a sample needs an interval"
+        elif high - low > WIDEST:
+            about["obstacle"] = f"not comparable because the sample of {n:,} is too small"
     cell = Cell(row, ours, low, high, n, **about)
     return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 
