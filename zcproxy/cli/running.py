@@ -108,13 +108,13 @@ def with_adopted(
     from zcproxy import spaces
     from zcproxy.store import Store
     from zcproxy.store.adopting import adopt, tabled
-    from zcproxy.store.frame import check_replaced
+    from zcproxy.store.frame import check_kept
 
     rows, columns = (
         list(new) if set(old) <= set(new) else list(dict.fromkeys([*old, *new]))
         for old, new in zip(tabled(there), (architectures, proxies), strict=True)
     )
-    check_replaced(file, configuration.to_dict(), configuration.defaults(), keep=(rows, columns))
+    check_kept(file, there, rows, columns)
     with Store.open(store, configuration) as opened:
         adopt(opened, spaces.get(configuration.space), there, file.name)
     return rows, columns

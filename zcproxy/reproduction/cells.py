@@ -203,13 +203,8 @@ def _cell(
         ours, low, high, n = _statistic(row, scored, values, other, resamples, seed)
     except MeasureError as error:
         return Cell(row, obstacle=f"not comparable because {error}", **about)
-    about |= {"sample": bool(sample), "obstacle": _obstacle(row, scored)}
-    if sample:
-        if low is None or high is None:
-            about["obstacle"] = "not comparable because a sample needs an interval"
-        elif high - low > WIDEST:
-            about["obstacle"] = f"not comparable because the sample of {n:,} is too small"
-    cell = Cell(row, ours, low, high, n, **about)
+    obstacle = (_too_small(low, high, n) if sample else "") or _obstacle(row, scored)
+    cell = Cell(row, ours, low, high, n, sample=bool(sample), obstacle=obstacle, **about)
     return cell if not cell.differs else _with_others(cell, scored, values, accuracies)
 
 
@@ -224,6 +219,15 @@ def _about(row: Published, scored: Scored) -> dict[str, Any]:
         "files": scored.origin(row.proxy),
         "batch": batch_in_words(run) if other_size else "",
     }
+
+
+def _too_small(low: float | None, high: float | None, n: int) -> str:
+    """Why a sample is not compared, empty if it is."""
+    if low is None or high is None:
+        return "not comparable because a sample needs an interval"
+    if high - low > WIDEST:
+        return f"not comparable because the sample of {n:,} is too small"
+    return ""
 
 
 def _obstacle(row: Published, scored: Scored) -> str:

@@ -136,6 +136,9 @@ def check_output(path: Path) -> None:
         partial.touch()
 
 
+_ADVICE = "choose another file with --out, or remove it first"
+
+
 def check_replaced(
     path: Path,
     run: Mapping[str, object],
@@ -159,10 +162,9 @@ def check_replaced(
     """
     if not path.exists() or not path.stat().st_size:
         return None
-    advice = "choose another file with --out, or remove it first"
     foreign = (
         f"{path} is there and no table of this run ({writer} did not write it, or not the whole of "
-        f"it); {advice}"
+        f"it); {_ADVICE}"
     )
     try:
         frame = read_scores(path)
@@ -175,12 +177,22 @@ def check_replaced(
     different = [name for name in wanted if wanted[name] != told[name]]
     if different:
         words = "; ".join(f"{name}: {wanted[name]}, not {told[name]}" for name in different)
-        raise StoreError(f"{path} holds scores of another configuration (wanted {words}); {advice}")
-    if keep is not None and (lost := _lost(frame, *keep)):
         raise StoreError(
-            f"{path} also holds {lost}, which this run would remove; ask for them too, {advice}"
+            f"{path} holds scores of another configuration (wanted {words}); {_ADVICE}"
         )
+    if keep is not None:
+        check_kept(path, frame, *keep)
     return frame
+
+
+def check_kept(
+    path: Path, frame: pd.DataFrame, architectures: Sequence[str], proxies: Sequence[str]
+) -> None:
+    """Raise StoreError where the table of a file has others, which replacing it would remove."""
+    if lost := _lost(frame, architectures, proxies):
+        raise StoreError(
+            f"{path} also holds {lost}, which this run would remove; ask for them too, {_ADVICE}"
+        )
 
 
 def _lost(frame: pd.DataFrame, architectures: Sequence[str], proxies: Sequence[str]) -> str:
