@@ -43,6 +43,8 @@ PROXIES = [
     "swap",
     "synflow",
     "synflow_bn",
+    "t_cet_snip",
+    "t_cet_synflow",
     "vkdnw",
     "zen",
     "zico",

@@ -42,10 +42,12 @@ __all__ = ["ALONE", "PASSES", "Batch", "Inputs", "Loss", "Probe", "Weight"]
 Batch = tuple[tuple[Tensor, ...], dict[str, Tensor]]
 """Positional inputs of a network, and those by the names of its `forward`."""
 
-PASSES = frozenset({"activations", "patterns", "codes", "blocks", "again", "twice", "flops"})
+PASSES = frozenset(
+    {"activations", "patterns", "codes", "signs", "blocks", "again", "twice", "flops"}
+)
 """What has to be known before the forward pass: see `Probe`."""
 
-ALONE = frozenset({"codes", "blocks", "again"})
+ALONE = frozenset({"codes", "signs", "blocks", "again"})
 """Those of them that only a network by itself can give, and not one of a stack."""
 
 _P = TypeVar("_P", bound="Probe")
@@ -64,10 +66,11 @@ class Probe:
         protocol: how to measure.
         loss: mean loss of the batch, cross-entropy if none is given.
         passes: what the forward pass must record: `activations` (for Fisher information),
-            `patterns` (of piecewise activations), `codes` (the same unit by unit), `blocks`
-            (feature maps between primary blocks), `again` (the network will run again, on other
-            inputs or on some of the images), `twice` (gradients will be differentiated
-            again), `flops`. Asking for a quantity whose pass was not announced raises ValueError.
+            `patterns` (of piecewise activations), `codes` (the same unit by unit), `signs` (of
+            what layers with weights give out), `blocks` (feature maps between primary blocks),
+            `again` (the network will run again, on other inputs or on some of the images),
+            `twice` (gradients will be differentiated again), `flops`. Asking for a quantity whose
+            pass was not announced raises ValueError.
         seed: of the randomness inside the network, such as dropout.
 
     Raises:
@@ -217,11 +220,30 @@ class Probe:
                         f"an activation has {len(on)} rows for {images} images, so its units "
                         "cannot be told apart from images",
                     )
-                both = on
-                each = both.diagonal()
-                kernel += 2 * both - each[:, None] - each[None, :] + width
+                kernel += _agreements(on, width)
                 units += width
         return kernel, units
+
+    @cached_property
+    def sign_kernels(self) -> dict[str, Tensor]:
+        """In how many outputs of a layer two images are both positive or both not, (N, N) float64.
+
+        By the name of its weight, for every convolution and linear layer that ran; exact integers.
+        A weight that is used several times has the sum.
+        """
+        self._announced("signs")
+        _ = self.output
+        kernels: dict[str, Tensor] = {}
+        for name, positive, width in self._recorder.signs:
+            if len(positive) != self.batch_size:
+                raise MeasureError(
+                    "not_applicable",
+                    f"the layer of {name} has {len(positive)} rows for {self.batch_size} images, "
+                    "so its outputs cannot be told apart from images",
+                )
+            agreements = _agreements(positive, width)
+            kernels[name] = agreements + kernels[name] if name in kernels else agreements
+        return kernels
 
     @cached_property
     def unit_codes(self) -> Tensor:
@@ -488,7 +510,8 @@ class Probe:
         """Multiply-adds of convolutions and matrix products in the forward pass of the batch."""
         self._announced("flops")
         _ = self.output
-        own = sum(len(gram) ** 2 * width for _, gram, width in self._recorder.patterns)
+        grams = (*self._recorder.patterns, *self._recorder.signs)
+        own = sum(len(gram) ** 2 * width for _, gram, width in grams)
         own += self._recorder.pooling + self._recorder.packing
         own += sum(m.multiply_adds for m in self._blocks.maps)
         return self._counter.get_total_flops() // 2 - own
@@ -525,6 +548,7 @@ class Probe:
             activations="activations" in self._passes,
             patterns="patterns" in self._passes,
             codes="codes" in self._passes,
+            signs="signs" in self._passes,
             images=self.batch_size if self.protocol.reached else None,
             twice="twice" in self._passes,
         )
@@ -581,6 +605,12 @@ class Probe:
     def _announced(self, name: str) -> None:
         if name not in self._passes:
             raise ValueError(f"this probe was made without '{name}' among its passes")
+
+
+def _agreements(together: Tensor, width: int) -> Tensor:
+    """In how many of `width` units images are equal, from how many they are on in together."""
+    each = together.diagonal()
+    return 2 * together - each[:, None] - each[None, :] + width
 
 
 def _watched(x: Tensor) -> Tensor:

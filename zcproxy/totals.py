@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["norms", "signal_to_noise", "total"]
+from zcproxy.errors import MeasureError
+
+__all__ = [
+    "log_determinant",
+    "norms",
+    "signal_times_expressivity",
+    "signal_to_noise",
+    "signals_to_noise",
+    "total",
+]
 
 ROUNDINGS = 100
 HALF_ROUNDINGS = 4
@@ -28,19 +37,61 @@ def norms(tensors: Mapping[str, Tensor]) -> float:
 
 
 def signal_to_noise(saliency: Mapping[str, Tensor]) -> float:
-    """The sum over layers of sum / standard deviation (n - 1), in float64; 0 for no layer.
+    """The sum of `signals_to_noise` over layers; 0 for no layer."""
+    return float(sum(signals_to_noise(saliency).values()))
+
+
+def signals_to_noise(saliency: Mapping[str, Tensor]) -> dict[str, float]:
+    """Of every layer the sum of its saliency / standard deviation (n - 1), in float64.
 
     A layer of one number, or of equal ones, counts with its sum alone; numbers are equal whose
     standard deviation is at most `same` of their mean: .00001 in float32, .004 in float16, .03 in
     bfloat16.
     """
-    value = 0.0
-    for scores in saliency.values():
+    values: dict[str, float] = {}
+    for name, scores in saliency.items():
         s = scores.double().flatten()
         deviation, size = float(s.std()) if len(s) > 1 else 0.0, float(s.sum())
         rounding = same(scores.dtype) * abs(size) / max(len(s), 1)
-        value += size / (1.0 if deviation <= rounding else deviation)
-    return value
+        values[name] = size / (1.0 if deviation <= rounding else deviation)
+    return values
+
+
+def signal_times_expressivity(
+    saliency: Mapping[str, Tensor], kernels: Mapping[str, Tensor]
+) -> float:
+    """The sum over layers of `signals_to_noise` times the log determinant of a layer's kernel.
+
+    A layer without any saliency, or whose kernel is singular, adds nothing; 0 for no saliency.
+
+    Raises MeasureError: of kind `not_applicable` for a layer without a kernel, `degenerate` if all
+    kernels are singular.
+    """
+    ratios = {name: ratio for name, ratio in signals_to_noise(saliency).items() if ratio != 0}
+    if unseen := next((name for name in ratios if name not in kernels), None):
+        raise MeasureError(
+            "not_applicable",
+            f"{unseen} works elsewhere than in a convolution or linear function (inside an "
+            "attention module, or transformed), so what its layer gives out is not seen",
+        )
+    parts = [(ratio, log_determinant(kernels[name])) for name, ratio in ratios.items()]
+    found = [ratio * expressivity for ratio, expressivity in parts if expressivity is not None]
+    if parts and not found:
+        raise MeasureError("degenerate", "images have dependent signs in every layer")
+    return float(sum(found))
+
+
+def log_determinant(kernel: Tensor) -> float | None:
+    """Log determinant of a symmetric positive semidefinite matrix; None if it is singular.
+
+    It is singular if its smallest eigenvalue is at most what rounding makes of zero: n eps times
+    the largest.
+    """
+    eigenvalues = torch.linalg.eigvalsh(kernel)
+    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(eigenvalues[-1])
+    if float(eigenvalues[0]) <= rounding:
+        return None
+    return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
 def same(dtype: torch.dtype) -> float:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
+from zcproxy.totals import log_determinant
 
 PASSES = ("patterns",)
 
@@ -32,8 +31,7 @@ def nwot(probe: Probe) -> float:
         raise MeasureError(
             "not_applicable", "the network has no ReLU or other piecewise activation"
         )
-    eigenvalues = torch.linalg.eigvalsh(kernel)
-    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(eigenvalues[-1])
-    if float(eigenvalues[0]) <= rounding:
+    value = log_determinant(kernel)
+    if value is None:
         raise MeasureError("degenerate", "two images, or a few, have dependent activation patterns")
-    return float(torch.linalg.slogdet(kernel).logabsdet)
+    return value
