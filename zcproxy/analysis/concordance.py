@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zcproxy.analysis.ranks import Floats, Ints
+from zcproxy.analysis.ranks import Floats, Ints, dot
 
 __all__ = ["Concordance"]
 
@@ -73,10 +73,10 @@ def level(order: Ints, y: Ints, bit: int) -> Level:
 def crossings(level: Level, weights: Floats) -> float:
     """Weighted number of pairs of one level: sum over zeros of w * (weight of the ones before)."""
     running = np.concatenate(([0.0], np.cumsum(weights[level.ones])))
-    return float(np.dot(weights[level.zeros], running[level.last] - running[level.first]))
+    return dot(weights[level.zeros], running[level.last] - running[level.first])
 
 
 def tied_pairs(codes: Ints, weights: Floats) -> float:
     """Weighted number of pairs that share a code: sum over groups of s (s - 1) / 2."""
     sizes = np.bincount(codes, weights=weights)
-    return float(np.dot(sizes, sizes - 1) / 2)
+    return dot(sizes, sizes - 1) / 2

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zcproxy.analysis.concordance import Concordance
-from zcproxy.analysis.ranks import Floats, Ints, dense_codes, matched, positions, require_order
+from zcproxy.analysis.ranks import (
+    Floats,
+    Ints,
+    dense_codes,
+    dot,
+    matched,
+    positions,
+    require_order,
+)
 from zcproxy.errors import InputError
 
 __all__ = ["Interval", "bootstrap"]
@@ -69,11 +77,11 @@ def weighted_spearman(x: Ints, y: Ints, weights: Floats) -> float:
     """Spearman's rho of dense codes (n,) when observation i occurs weights[i] times."""
     a, a_squares = resampled_ranks(x, weights)
     b, b_squares = resampled_ranks(y, weights)
-    return float(np.dot(weights * a, b)) / math.sqrt(a_squares * b_squares)
+    return dot(weights * a, b) / math.sqrt(a_squares * b_squares)
 
 
 def resampled_ranks(codes: Ints, weights: Floats) -> tuple[Floats, float]:
     """Centered average ranks of every observation, and the weighted sum of their squares."""
     sizes = np.bincount(codes, weights=weights)
     groups = np.asarray(positions(sizes), dtype=np.float64)
-    return groups[codes], float(np.dot(sizes, groups * groups))
+    return groups[codes], dot(sizes, groups * groups)

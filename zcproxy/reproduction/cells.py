@@ -191,13 +191,13 @@ def _cell(
         return Cell(row, obstacle=f"not comparable because {other}")
     about = _about(row, scored)
     there = scored.covered(row.proxy, row.subset)
+    values = scored.values(row.proxy, row.subset, row.dataset)
     sample: list[str] = []
     if there < about["of"] and row.statistic in SAMPLED:
-        sample = scored.sampled(row.proxy, row.subset)
+        sample = scored.sampled(row.proxy, row.subset, values)
     if there < about["of"] and not sample:
         lack = f"not comparable because only {there:,} of {about['of']:,} are scored"
         return Cell(row, n=there, obstacle=lack, **about)
-    values = scored.values(row.proxy, row.subset, row.dataset)
     values = values.loc[sample] if sample else values
     try:
         ours, low, high, n = _statistic(row, scored, values, other, resamples, seed)

@@ -70,17 +70,18 @@ class Scored:
             self._covered[proxy, subset] = int(there.sum())
         return self._covered[proxy, subset]
 
-    def sampled(self, proxy: str, subset: str) -> list[str]:
+    def sampled(self, proxy: str, subset: str, values: pd.Series[float]) -> list[str]:
         """Scored architectures of a subset that are a random sample of it; empty without one.
 
-        See `zcproxy.sampling`; they are none if they are fewer than its `FEWEST`.
+        `values` are those of the subset, as `values` gives them. See `zcproxy.sampling`; they are
+        none if they are fewer than its `FEWEST`.
         """
         frame = self.frame.set_index("architecture")
         waiting: set[str] = set()
         for name in Combination.parse(proxy).members:
             if name + FAILURE in frame.columns:
                 waiting.update(frame.index[frame[name + FAILURE] == NOT_SCORED])
-        known = set(self.values(proxy, subset, str(self.run["dataset"])).index)
+        known = set(values.index)
         order = beginning(architectures(subset), set(frame.index) - waiting)
         found = [name for name in order if name in known]
         return found if len(found) >= FEWEST else []
@@ -100,8 +101,10 @@ class Scored:
         import pandas as pd
 
         members = list(architectures(subset))
-        rows = self.frame.set_index("architecture").reindex(members)
         wanted = Combination.parse(proxy)
+        asked = [text for name in wanted.members for text in (name, name + FAILURE)]
+        kept = [text for text in self.frame.columns if text in asked]
+        rows = self.frame[["architecture", *kept]].set_index("architecture").reindex(members)
         there = pd.Series(True, index=rows.index)
         columns: dict[str, Any] = {}
         for name in wanted.members:
@@ -147,13 +150,16 @@ def _named(name: str, frame: pd.DataFrame, run: dict[str, Any]) -> Scored:
 
 def _merged(before: Scored, name: str, frame: pd.DataFrame) -> Scored:
     """Scores with another table of the same configuration; its name where it adds something."""
+    import pandas as pd
+
     files = dict(before.files)
+    rows = pd.Index(before.frame["architecture"]).get_indexer(pd.Index(frame["architecture"]))
     for proxy in _scores(frame):
-        known = frame["architecture"][_known(frame, proxy)]
+        known = _known(frame, proxy).to_numpy()
         if proxy in before.frame.columns:
-            there = before.frame["architecture"][_known(before.frame, proxy)]
-            known = known[~known.isin(there)]
-        if len(known):
+            there = _known(before.frame, proxy).to_numpy()
+            known = known & ~((rows >= 0) & there[rows])
+        if known.any():
             files[proxy] = tuple(dict.fromkeys((*files.get(proxy, ()), name)))
     return Scored(_together(before.frame, frame), before.run, files)
 
