@@ -31,13 +31,14 @@ scores() {
       --proxies az_expressivity,az_progressivity,az_trainability,jacob_cov,vkdnw
     for seed in 1 2; do
       score "$dataset-seed$seed" --dataset "$dataset" --seed "$seed" --proxies "$cheap"
+      score "$dataset-batch$seed" --dataset "$dataset" --proxies "$cheap" --batch-seed "$seed"
     done
     score "$dataset-nbsz" --dataset "$dataset" --protocol nas_bench_suite_zero --proxies "$suite"
   done
 }
 
 reports() {
-  local dataset scores folder question runs=()
+  local dataset scores folder question run others runs=()
   for dataset in "${datasets[@]}"; do
     scores=data/scores/nasbench201-$dataset.parquet folder=reports/nasbench201-$dataset
     runs+=("$scores")
@@ -51,9 +52,12 @@ reports() {
       zc analyze supervised "$scores" --proxies "$cheap" --beside blind --beside meco --beside live_params \
         --sample "$sample" --out "$folder/supervised-$sample"
     done
-    if compgen -G "${scores%.parquet}-seed*.parquet" >/dev/null; then
-      zc analyze stability "$scores" "${scores%.parquet}"-seed*.parquet --proxies "$cheap,blind" \
-        --out "$folder/stability"
+    others=()
+    for run in "${scores%.parquet}"-{seed,batch}*.parquet; do
+      if [ -f "$run" ]; then others+=("$run"); fi
+    done
+    if [ ${#others[@]} -gt 0 ]; then
+      zc analyze stability "$scores" "${others[@]}" --proxies "$cheap,blind" --out "$folder/stability"
     fi
   done
   zc analyze transfer "${runs[@]}" --proxies "$cheap,blind" --out reports/nasbench201-transfer

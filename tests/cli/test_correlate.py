@@ -95,6 +95,16 @@ def test_the_tables_read_well_at_100_columns(scores, table):
     assert "@100" not in text
 
 
+def test_a_long_name_is_folded_and_no_number_cut(scores, table):
+    name = "snip+nwot+params+flops+live_params+live_convs+depth:log-rank"
+    options = ["--table", table, "--resamples", 20, "--proxies", f"nwot,{name}"]
+    text = run("correlate", scores, *options)
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["nwot"])
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert len(row.replace("[", "").split()) == 11  # name, 2 estimates with ends, 4 more
+
+
 def test_a_reason_is_told_once(scores, table):
     text = " ".join(run("correlate", scores, "--table", table, "--resamples", 0, "--k", 57).split())
     assert "snip: overlap@57, regret@57: only 56 architectures to select 57 from" in text

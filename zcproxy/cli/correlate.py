@@ -157,7 +157,7 @@ def agreement_columns(rows: pd.DataFrame, baseline: str | None) -> Table:
     from zcproxy.numerals import compact, count, decimal, estimate
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("proxy", no_wrap=True)
+    table.add_column("proxy", overflow="fold")  # a combination's name may be long
     for name in ("Spearman [95 %]", "Kendall tau-b [95 %]", "partial", "n", "ties", "failures"):
         table.add_column(name, justify="right", no_wrap=True)
     for _, row in rows.iterrows():
@@ -177,13 +177,13 @@ def agreement_columns(rows: pd.DataFrame, baseline: str | None) -> Table:
 def selection_columns(rows: pd.DataFrame, settings: dict[Any, Any]) -> Table:
     """Correlation at the top, and overlap and regret for every k."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("proxy", no_wrap=True)
+    table.add_column("proxy", overflow="fold")  # a combination's name may be long
     share = f"{100 * settings['top']:g}"
     names = {f"top{share}": f"top {share} %", f"top{share}_n": "n"}
     for k in settings["ks"]:
         names |= {f"overlap@{k}": f"overlap@{k}", f"regret@{k}": f"regret@{k}"}
     for title in names.values():
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True)
     for _, row in rows.iterrows():
         table.add_row(
             row["proxy"],

@@ -113,10 +113,9 @@ def show(finding: Finding) -> None:
     for section in finding.sections:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for place, name in enumerate(section.header):
-            if place:
-                table.add_column(name, justify="right", overflow="fold")
-            else:
-                table.add_column(name, no_wrap=True)
+            named = 0 if place else min(NAME, max((len(row[0]) for row in section.rows), default=0))
+            side = "right" if place else "left"
+            table.add_column(name, justify=side, overflow="fold", min_width=named)
         for row in section.rows:
             table.add_row(*row)
         console.print()
@@ -209,6 +208,9 @@ def matrix(
 
 
 HALVES = "halves"
+NAME = 20
+"""The width up to which a name is not folded on the screen."""
+
 RANGES = {
     HALVES: ("[halves]: what 95 % of random halves give, no interval around the number before it.")
 }
