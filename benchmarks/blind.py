@@ -46,7 +46,7 @@ LEFT_OUT = {
         *("logsynflow", "snr_synflow", "synflow", "synflow_bn"),
     ),
     "activations and size in one": ("reg_swap",),
-    "activations and derivatives in one; not there yet when the rule was applied": (
+    "activations and gradients in one; not there yet when the rule was applied": (
         *("t_cet_snip", "t_cet_synflow"),
     ),
     "size, seen through random weights; overlooked when the rule was applied, and left out since": (

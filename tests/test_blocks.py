@@ -249,3 +249,17 @@ def test_a_backbone_in_a_sequence_has_the_blocks_that_it_has_in_a_module(depth: 
 def test_several_blocks_are_not_looked_into() -> None:
     network = nn.Sequential(Backbone(3), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()))
     assert list(primary_blocks(network)) == ["0", "1"]
+
+
+def test_a_head_among_the_blocks_is_none() -> None:
+    torch.manual_seed(0)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    blocks = [nn.Sequential(nn.Conv2d(c, 3, 3, padding=1), nn.ReLU()) for c in (2, 3, 3)]
+    inside = probe_of(nn.Sequential(*blocks, head).double()).block_maps
+    beside = probe_of(nn.Sequential(nn.Sequential(*blocks), *head).double()).block_maps
+    assert [found.shape for found in inside] == [found.shape for found in beside]
+    assert len(inside) == 4
+    with pytest.raises(MeasureError, match="block 1 gives out"):
+        _ = probe_of(
+            nn.Sequential(blocks[0], head, nn.Unflatten(1, (3, 1, 1)), blocks[1]).double()
+        ).block_maps

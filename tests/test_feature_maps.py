@@ -219,3 +219,34 @@ def test_batch_norm_is_as_ever_and_its_variances_are_seen(training: bool, affine
     batch = x.double().var((0, 2, 3), correction=0)
     wanted = batch if training else torch.tensor([2.0, 3.0]).double()
     torch.testing.assert_close(variance.double(), wanted, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("there", "back"),
+    [
+        (lambda x: x.permute(0, 2, 3, 1), lambda x: x.permute(0, 3, 1, 2)),
+        (lambda x: torch.movedim(x, 1, -1), lambda x: x.movedim(source=-1, destination=1)),
+        (lambda x: x.flatten(2).transpose(1, 2), lambda x: x.transpose(1, 2).unflatten(2, (6, 6))),
+    ],
+)
+def test_channels_are_followed_through_permutations(
+    there: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]
+) -> None:
+    seen: list[Tensor] = []
+    with LayerMaps(lambda values, _: seen.append(values)):
+        x = torch.conv2d(images(), torch.randn(5, 2, 1, 1))
+        y = F.gelu(back(F.silu(F.layer_norm(there(x), (5,)))))
+        F.silu(there(y))
+    assert [s.shape[1] for s in seen] == [5] * 5
+    assert torch.equal(seen[3], y)
+    assert torch.equal(seen[4].flatten(2), F.silu(y).flatten(2))
+
+
+def test_activations_by_other_names_are_layers() -> None:
+    seen: list[Tensor] = []
+    x = images()
+    with LayerMaps(lambda values, _: seen.append(values)):
+        expected = [x.clamp(min=0), torch.clamp_min(x, 0), F.softsign(x), F.logsigmoid(x)]
+        expected += [F.hardshrink(x), F.softshrink(x), F.tanhshrink(x), F.lp_pool2d(x, 2, 2)]
+    assert len(seen) == len(expected)
+    assert all(torch.equal(one, other) for one, other in zip(seen, expected, strict=True))

@@ -552,13 +552,13 @@ class Failing(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(("error", "reason"), ERRORS)
-@pytest.mark.parametrize("place", ["forward", "backward", "linearized", "loss"])
+@pytest.mark.parametrize("place", ["forward", "backward", "loss"])
 def test_whatever_the_users_code_raises_is_one_line(
     error: Exception, reason: str, place: str
 ) -> None:
     class Broken(nn.Linear):
         def forward(self, x: Tensor) -> Tensor:
-            if place == "forward" or (place == "linearized" and x.dtype == torch.float64):
+            if place == "forward":
                 raise error
             x = super().forward(x)
             return Failing.apply(x, error) if place == "backward" else x
@@ -569,11 +569,29 @@ def test_whatever_the_users_code_raises_is_one_line(
         return F.cross_entropy(output, targets)
 
     batch = torch.randn(2, 3), torch.tensor([0, 1])
-    proxy = "synflow" if place == "linearized" else "snip"
     with pytest.raises(InputError, match=f": {reason}$") as caught:
-        zcproxy.score(Broken(3, 2), *batch, [proxy], loss=loss)
+        zcproxy.score(Broken(3, 2), *batch, ["snip"], loss=loss)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is error or place == "backward"
+    assert len(torch.overrides._get_current_function_mode_stack()) == 0
+
+
+@pytest.mark.parametrize(("error", "reason"), ERRORS)
+def test_what_it_raises_in_float64_alone_is_one_line_of_one_proxy(
+    error: Exception, reason: str
+) -> None:
+    class Broken(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.dtype == torch.float64:
+                raise error
+            return super().forward(x)
+
+    batch = torch.randn(2, 3), torch.tensor([0, 1])
+    with pytest.raises(MeasureError, match=f"^synflow: .*: {reason}$") as caught:
+        zcproxy.score(Broken(3, 2), *batch, ["snip", "synflow"])
+    assert "\n" not in str(caught.value)
+    assert caught.value.kind == "not_applicable"
+    assert set(caught.value.scores) == {"snip"}  # type: ignore[attr-defined]
     assert len(torch.overrides._get_current_function_mode_stack()) == 0
 
 

@@ -63,3 +63,13 @@ def test_a_snip_ratio_in_half_precision_is_near_that_in_single() -> None:
     single = zcproxy.score(net, inputs, targets, ["snr_snip"])["snr_snip"]
     coarse = zcproxy.score(net.to(half), inputs.to(half), targets, ["snr_snip"])["snr_snip"]
     assert coarse == pytest.approx(single, rel=0.05)
+
+
+@pytest.mark.parametrize("power", [-700, -300, 300, 700])
+def test_ratios_do_not_depend_on_the_size_of_a_saliency(power: int) -> None:
+    """The square of 2^700 is no number of float64, that of 2^-700 is zero."""
+    numbers = torch.rand(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = signal_to_noise({"layer": numbers * 2.0**power})
+    assert found == signal_to_noise({"layer": numbers})
+    equal = signal_to_noise({"layer": torch.full((4,), 2.0**power, dtype=torch.float64)})
+    assert equal == 4 * 2.0**power

@@ -16,6 +16,9 @@ from zcproxy.errors import MeasureError
 
 __all__ = ["BlockMaps", "FeatureMap", "primary_blocks"]
 
+CONSTANT = 10
+"""Roundings of their mean by which numbers may differ that are one constant."""
+
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
@@ -94,8 +97,9 @@ class BlockMaps:
     """Collects the feature maps between the blocks of a network while it runs.
 
     Values are taken at once and the graph is remembered by its edge, so that what later
-    operations overwrite does not matter and nothing is kept alive. `obstacle` says why there are
-    no maps, if what a block gives out is no feature map.
+    operations overwrite does not matter and nothing is kept alive. Blocks after the last map are a
+    head, whatever they give out; `obstacle` says why there are no maps, if another block gives out
+    something else, and `head` what the first block of the head does.
 
     Args:
         images: the size of the batch.
@@ -104,6 +108,7 @@ class BlockMaps:
     images: int
     maps: list[FeatureMap] = field(default_factory=list)
     obstacle: str = ""
+    head: str = ""
 
     @contextlib.contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:
@@ -131,22 +136,23 @@ class BlockMaps:
 
     def _add(self, name: str, values: Any) -> None:
         if isinstance(values, Tensor) and values.dim() == 4 and len(values) == self.images:
+            self.obstacle = self.obstacle or self.head
             n, c, h, w = values.shape
             edge = get_gradient_edge(values) if values.requires_grad else None
             covariance = channel_covariance(values.detach())
             self.maps.append(FeatureMap(name, (n, c, h, w), covariance, edge, values.new_empty(0)))
-        elif not self.obstacle:
+        elif not self.head:
             where = f"block {name} gives out" if name else "what enters the first block is"
             what = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            self.obstacle = f"{where} {what}, not a feature map (images, channels, height, width)"
+            self.head = f"{where} {what}, not a feature map (images, channels, height, width)"
 
     def found(self) -> list[FeatureMap]:
         """The maps in the order of the forward pass, from what enters the first block on.
 
         Raises MeasureError of kind `not_applicable` if there are none.
         """
-        if self.obstacle:
-            raise MeasureError("not_applicable", self.obstacle)
+        if obstacle := self.obstacle or ("" if len(self.maps) > 1 else self.head):
+            raise MeasureError("not_applicable", obstacle)
         if not self.maps:
             raise MeasureError(
                 "not_applicable",
@@ -157,8 +163,14 @@ class BlockMaps:
 
 
 def channel_covariance(values: Tensor) -> Tensor:
-    """Covariance of the channels of (N, C, H, W) over all else, (C, C) float64."""
+    """Covariance of the channels of (N, C, H, W) over all else, (C, C) float64.
+
+    Zero where the channels vary by no more than rounding makes of constants.
+    """
     rows = values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
     rows = rows if rows.dtype is torch.float64 else rows.float()
-    centered = rows - rows.mean(0)
-    return (centered.T @ centered).double() / len(rows)
+    means = rows.mean(0)
+    centered = rows - means
+    covariance = (centered.T @ centered).double() / len(rows)
+    constant = CONSTANT * torch.finfo(rows.dtype).eps * means.double().square().sum().sqrt()
+    return torch.where(covariance.trace().sqrt() <= constant, 0.0, covariance)

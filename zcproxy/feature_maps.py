@@ -19,23 +19,29 @@ _POOLS = frozenset(
     for adaptive in ("", "adaptive_")
     for kind in ("avg", "max")
     for d in (1, 2, 3)
-)
+) | frozenset(f"lp_pool{d}d" for d in (1, 2, 3))
 _CONVOLUTIONS = frozenset(f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3))
-_RECTIFIERS = frozenset(("relu", "relu6", "leaky_relu", "prelu", "rrelu", "hardtanh", "threshold"))
-_SMOOTH = frozenset(("elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "tanh", "sigmoid"))
-_ACTIVATIONS = _RECTIFIERS | _SMOOTH | {"hardswish", "hardsigmoid"}
+_RECTIFIERS = frozenset(
+    (
+        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "hardtanh", "threshold"),
+        *("clamp", "clamp_min", "hardswish", "hardsigmoid", "hardshrink", "softshrink"),
+    )
+)
+_SMOOTH = frozenset(
+    (
+        *("elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "tanh", "sigmoid"),
+        *("softsign", "log_sigmoid", "logsigmoid", "tanhshrink"),
+    )
+)
+_ACTIVATIONS = _RECTIFIERS | _SMOOTH
 _SECOND = _NORMS | _POOLS | _CONVOLUTIONS
 """Layers whose channels are axis 1."""
 _LAYERS = _SECOND | _LAST_NORMS | _ACTIVATIONS | {"linear"}
 _WEIGHTED = _CONVOLUTIONS | frozenset(
     ("linear", "multi_head_attention_forward", "lstm", "gru", "rnn_tanh", "rnn_relu")
 )
-_REARRANGING = frozenset(
-    (
-        *("flatten", "view", "reshape", "contiguous", "permute", "transpose"),
-        *("swapaxes", "swapdims", "movedim", "moveaxis"),
-    )
-)
+_PERMUTING = frozenset(("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"))
+_REARRANGING = _PERMUTING | {"flatten", "view", "reshape", "contiguous"}
 
 
 class LayerMaps(TorchFunctionMode):
@@ -45,7 +51,8 @@ class LayerMaps(TorchFunctionMode):
     modules or in functions; what only routes or adds (identities, sums, reshapes) is none.
     Channels lie on the last axis of what linear layers and norms over one axis (layer and RMS
     norm) make of more than rows (N, features), as of tokens; those of activations and of norms
-    over several axes lie where they do for the layer that ran before.
+    over several axes lie where they do for the layer that ran before, or where a permutation of the
+    axes has brought them since.
 
     Args:
         see: called with every layer's output (N, C, ...), without its graph, and with its node of
@@ -67,6 +74,8 @@ class LayerMaps(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name = _name(func)
+        if name in _PERMUTING:
+            self._last = _last_after(func, args, kwargs, self._last)
         if name in _LAYERS and isinstance(result, Tensor):
             if name in _SECOND:
                 self._last = False
@@ -175,6 +184,23 @@ class PooledMap(TorchFunctionMode):
 def _name(func: Any) -> str:
     """The name of a function, whether in place or not."""
     return str(getattr(func, "__name__", "")).strip("_")
+
+
+def _last_after(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], last: bool) -> bool:
+    """Whether channels lie on the last axis after a permutation, from whether they did before.
+
+    They stay where they are said to be unless they go from axis 1 to the last one, or back.
+    """
+    given = (args or tuple(kwargs.values()))[0]
+    if not isinstance(given, Tensor) or given.dim() < 3:
+        return last
+    named = torch.empty(tuple(range(2, 2 + given.dim())), device="meta")  # every axis by its size
+    how = {name: named if value is given else value for name, value in kwargs.items()}
+    axes = [size - 2 for size in func(*(named if x is given else x for x in args), **how).shape]
+    channels = given.dim() - 1 if last else 1
+    if axes.index(channels) in (1, given.dim() - 1):
+        return axes.index(channels) != 1
+    return last
 
 
 def _over_one_axis(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -7,12 +7,18 @@ from typing import Any
 
 __all__ = ["longest_path", "reached"]
 
+_PRODUCTS = frozenset(
+    f"{name}Backward" for name in ("Convolution", "Addmm", "Mm", "Bmm", "Baddbmm", "Linear", "Mv")
+)
+
 
 def longest_path(output: Any, inputs: Collection[int], weights: Collection[int]) -> int:
     """Most layers on one path from an input to the output; 0 without a path.
 
     A layer is an operation that takes a weight as it is, or transposed or otherwise reshaped, and
-    something that depends on an input. One that is used twice counts twice.
+    something that depends on an input; of convolutions and matrix products also one that takes
+    what was made of a weight without the input, such as a standardized weight. One that is used
+    twice counts twice.
 
     Args:
         output: the node of the graph that gave the output; None where nothing is differentiable.
@@ -21,16 +27,25 @@ def longest_path(output: Any, inputs: Collection[int], weights: Collection[int])
         weights: identities of the weights of layers.
     """
     depths: dict[Any, int | None] = {}
+    made: set[Any] = set()  # of weights, without an input
     for node in _sources_first(output):
         leaf = getattr(node, "variable", None)
         if leaf is not None:
             starts = id(leaf) in inputs if inputs else id(leaf) not in weights
             depths[node] = 0 if starts else None
+            if id(leaf) in weights and not starts:
+                made.add(node)
             continue
-        before = [depths[source] for source in _sources(node)]
-        reached = [depth for depth in before if depth is not None]
-        carries = any(_is_weight(source, weights) for source in _sources(node))
-        depths[node] = max(reached) + carries if reached else None
+        sources = _sources(node)
+        reached = [depth for source in sources if (depth := depths[source]) is not None]
+        if reached:
+            carries = any(_is_weight(source, weights) for source in sources)
+            carries = carries or (_multiplies(node) and not made.isdisjoint(sources))
+            depths[node] = max(reached) + carries
+        else:
+            depths[node] = None
+            if not made.isdisjoint(sources):
+                made.add(node)
     return depths.get(output) or 0
 
 
@@ -48,6 +63,11 @@ def reached(output: Any) -> set[Any]:
 
 def _sources(node: Any) -> list[Any]:
     return [source for source, _ in node.next_functions if source is not None]
+
+
+def _multiplies(node: Any) -> bool:
+    """Whether a node is that of a convolution or of a product with a matrix."""
+    return node.name().removesuffix("0") in _PRODUCTS
 
 
 def _is_weight(node: Any, weights: Collection[int]) -> bool:

@@ -33,19 +33,27 @@ def sign_sums(probe: Probe) -> dict[str, Tensor]:
     l_n is the loss of image n as a batch of its own, so that batch norm in training mode
     normalizes every image by itself.
 
-    Raises: MeasureError as `Probe.part` does; `nonfinite` for a loss that is not finite.
+    Raises: MeasureError as `Probe.part` does; `nonfinite` for losses or gradients that are not
+        finite.
     """
     images = probe.part(slice(None), ImageProbe)
     names = [weight.name for weight in images.weights]
     if not names:
         raise _without_layers()
     if images.known(names):
-        return {name: g.sign_().sum(0) for name, g in images.image_gradients(names)}
+        return {name: _signs(g).sum(0) for name, g in images.image_gradients(names)}
     found: dict[str, Tensor] = {}
     for n in range(probe.batch_size):
         for name, g in probe.part(slice(n, n + 1), Probe).gradients.items():
-            found[name] = found.get(name, 0) + g.sign()
+            found[name] = found.get(name, 0) + _signs(g)
     return found
+
+
+def _signs(gradient: Tensor) -> Tensor:
+    """Signs of a gradient, in its place; what is not a number has none."""
+    if gradient.numel() and not bool(torch.linalg.vector_norm(gradient, float("inf")).isfinite()):
+        raise MeasureError("nonfinite", "a gradient of a single image is not finite")
+    return gradient.sign_()
 
 
 def kernel_of_outputs(probe: Probe, images: int) -> Tensor:

@@ -42,12 +42,10 @@ __all__ = ["ALONE", "PASSES", "Batch", "Inputs", "Loss", "Probe", "Weight"]
 Batch = tuple[tuple[Tensor, ...], dict[str, Tensor]]
 """Positional inputs of a network, and those by the names of its `forward`."""
 
-PASSES = frozenset(
-    {"activations", "patterns", "codes", "signs", "blocks", "again", "twice", "flops"}
-)
+PASSES = frozenset({"activations", "patterns", "codes", "blocks", "again", "twice", "flops"})
 """What has to be known before the forward pass: see `Probe`."""
 
-ALONE = frozenset({"codes", "signs", "blocks", "again"})
+ALONE = frozenset({"codes", "blocks", "again"})
 """Those of them that only a network by itself can give, and not one of a stack."""
 
 _P = TypeVar("_P", bound="Probe")
@@ -66,11 +64,10 @@ class Probe:
         protocol: how to measure.
         loss: mean loss of the batch, cross-entropy if none is given.
         passes: what the forward pass must record: `activations` (for Fisher information),
-            `patterns` (of piecewise activations), `codes` (the same unit by unit), `signs` (of
-            what layers with weights give out), `blocks` (feature maps between primary blocks),
-            `again` (the network will run again, on other inputs or on some of the images),
-            `twice` (gradients will be differentiated again), `flops`. Asking for a quantity whose
-            pass was not announced raises ValueError.
+            `patterns` (of piecewise activations), `codes` (the same unit by unit), `blocks`
+            (feature maps between primary blocks), `again` (the network will run again, on other
+            inputs or on some of the images), `twice` (gradients will be differentiated
+            again), `flops`. Asking for a quantity whose pass was not announced raises ValueError.
         seed: of the randomness inside the network, such as dropout.
 
     Raises:
@@ -220,30 +217,11 @@ class Probe:
                         f"an activation has {len(on)} rows for {images} images, so its units "
                         "cannot be told apart from images",
                     )
-                kernel += _agreements(on, width)
+                both = on
+                each = both.diagonal()
+                kernel += 2 * both - each[:, None] - each[None, :] + width
                 units += width
         return kernel, units
-
-    @cached_property
-    def sign_kernels(self) -> dict[str, Tensor]:
-        """In how many outputs of a layer two images are both positive or both not, (N, N) float64.
-
-        By the name of its weight, for every convolution and linear layer that ran; exact integers.
-        A weight that is used several times has the sum.
-        """
-        self._announced("signs")
-        _ = self.output
-        kernels: dict[str, Tensor] = {}
-        for name, positive, width in self._recorder.signs:
-            if len(positive) != self.batch_size:
-                raise MeasureError(
-                    "not_applicable",
-                    f"the layer of {name} has {len(positive)} rows for {self.batch_size} images, "
-                    "so its outputs cannot be told apart from images",
-                )
-            agreements = _agreements(positive, width)
-            kernels[name] = agreements + kernels[name] if name in kernels else agreements
-        return kernels
 
     @cached_property
     def unit_codes(self) -> Tensor:
@@ -307,6 +285,7 @@ class Probe:
         parameters: Mapping[str, Tensor] | None = None,
         *,
         graph: bool = False,
+        training: bool | None = None,
     ) -> Tensor:
         """Run the network once more on another batch, and give its output.
 
@@ -318,19 +297,21 @@ class Probe:
             watching: what sees the network run, such as a mode of `zcproxy.feature_maps`.
             parameters: other values by parameter name; the rest are the network's own.
             graph: with the output's graph, which also has the batch as leaves.
+            training: the mode of the network, instead of the protocol's.
 
         Raises: MeasureError of kind `not_applicable` if the network cannot be computed on it;
             InputError for a lack of memory, which is none of the network's.
         """
         self._announced("again")
         changed = {**self._parameters, **(parameters or {})}
+        mode = self.protocol.training if training is None else training
         args, kwargs = batch
         if graph:
             args = tuple(_watched(x) for x in args)
             kwargs = {name: _watched(x) for name, x in kwargs.items()}
         try:
             with (
-                training_mode(self.network, self.protocol.training),
+                training_mode(self.network, mode),
                 undisturbed_randomness(self.seed),
                 watching,
             ):
@@ -439,19 +420,14 @@ class Probe:
     @cached_property
     def synaptic_gradients(self) -> dict[str, Tensor]:
         """dR/dW at the absolute values of the parameters, in float64; R as in `synaptic_flow`."""
-        return self._linearized_gradients(self.protocol.linearized)
+        return self._applicable_gradients(self.protocol.linearized)
 
     @cached_property
     def normalized_flow(self) -> dict[str, Tensor]:
         """As `synaptic_flow`, but normalizations work as in the mode that the protocol says."""
         if self.protocol.linearized == "none":
             return self.synaptic_flow
-        try:
-            return self._flow(self._linearized_gradients("none"))
-        except InputError as error:  # such as batch norm of one value per channel
-            if is_shortage(error):
-                raise
-            raise MeasureError("not_applicable", str(error)) from error
+        return self._flow(self._applicable_gradients("none"))
 
     def _flow(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {n: (self._absolutes[n].detach() * g).abs_() for n, g in gradients.items()}
@@ -461,6 +437,15 @@ class Probe:
         """The absolute values of all parameters in float64, as leaves of a graph."""
         values = {name: p.detach().abs().double() for name, p in self._parameters.items()}
         return {name: value.requires_grad_() for name, value in values.items()}
+
+    def _applicable_gradients(self, linearized: str) -> dict[str, Tensor]:
+        """`_linearized_gradients`, or MeasureError where the network cannot run that way."""
+        try:
+            return self._linearized_gradients(linearized)
+        except InputError as error:  # such as batch norm of one value per channel
+            if is_shortage(error):
+                raise
+            raise MeasureError("not_applicable", str(error)) from error
 
     def _linearized_gradients(self, linearized: str) -> dict[str, Tensor]:
         """dR/dW of every weight, the normalizations named by `linearized` being identities."""
@@ -500,6 +485,11 @@ class Probe:
         weights = {id(self._parameters[weight.name]) for weight in self.weights}
         return longest_path(self.output.grad_fn, inputs, weights)
 
+    @cached_property
+    def finite_parameters(self) -> bool:
+        """Whether all parameters are finite numbers."""
+        return all(bool(p.isfinite().all()) for p in self.parameters.values())
+
     @property
     def parameters(self) -> dict[str, Tensor]:
         """All parameters by name, shared ones once."""
@@ -510,8 +500,7 @@ class Probe:
         """Multiply-adds of convolutions and matrix products in the forward pass of the batch."""
         self._announced("flops")
         _ = self.output
-        grams = (*self._recorder.patterns, *self._recorder.signs)
-        own = sum(len(gram) ** 2 * width for _, gram, width in grams)
+        own = sum(len(gram) ** 2 * width for _, gram, width in self._recorder.patterns)
         own += self._recorder.pooling + self._recorder.packing
         own += sum(m.multiply_adds for m in self._blocks.maps)
         return self._counter.get_total_flops() // 2 - own
@@ -548,7 +537,6 @@ class Probe:
             activations="activations" in self._passes,
             patterns="patterns" in self._passes,
             codes="codes" in self._passes,
-            signs="signs" in self._passes,
             images=self.batch_size if self.protocol.reached else None,
             twice="twice" in self._passes,
         )
@@ -605,12 +593,6 @@ class Probe:
     def _announced(self, name: str) -> None:
         if name not in self._passes:
             raise ValueError(f"this probe was made without '{name}' among its passes")
-
-
-def _agreements(together: Tensor, width: int) -> Tensor:
-    """In how many of `width` units images are equal, from how many they are on in together."""
-    each = together.diagonal()
-    return 2 * together - each[:, None] - each[None, :] + width
 
 
 def _watched(x: Tensor) -> Tensor:

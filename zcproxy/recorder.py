@@ -15,13 +15,16 @@ from torch.overrides import TorchFunctionMode
 from zcproxy import second_order
 from zcproxy.patterns import packed, packing
 
-__all__ = ["Linearizer", "Recorder"]
+__all__ = ["WEIGHTED", "Linearizer", "Recorder"]
 
 _LINEAR = (F.linear,)
 _CONVOLUTIONS = (
     *(torch.conv1d, torch.conv2d, torch.conv3d),
     *(torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d),
 )
+
+WEIGHTED = (*_LINEAR, *_CONVOLUTIONS)
+"""Functions of layers, whose second argument is the weight."""
 
 
 def _kinks_of_clamp(*args: Any, min: Any = None, max: Any = None, **_: Any) -> tuple[float, ...]:
@@ -134,14 +137,11 @@ class Recorder(TorchFunctionMode):
         activations: note what layers give out, and on the way back their Fisher information.
         patterns: note in how many units of piecewise activations images are on together.
         codes: note for which images every unit is on.
-        signs: note of the outputs of layers with these weights in how many of their numbers images
-            are positive together.
         images: how many rows Fisher information needs of every layer; None for any number.
         twice: use convolutions and batch norm that are cheap to differentiate twice.
 
     `patterns` holds, for every kink of a piecewise activation, its node of the graph, the Gram
-    matrix of its pattern and the number of its units; `signs`, for every use of a weight, its name
-    and the same of what the layer gave out; `codes` a kink's node, the number of its images
+    matrix of its pattern and the number of its units; `codes` its node, the number of its images
     and its packed patterns (see `zcproxy.patterns`); `packing` the multiply-adds of packing, and
     `pooling` those of convolutions that stand for average pooling.
     """
@@ -154,7 +154,6 @@ class Recorder(TorchFunctionMode):
         patterns: bool,
         twice: bool,
         codes: bool = False,
-        signs: bool = False,
         images: int | None = None,
     ) -> None:
         super().__init__()
@@ -162,12 +161,10 @@ class Recorder(TorchFunctionMode):
         self._activations = activations
         self._patterns = patterns
         self._codes = codes
-        self._signs = signs
         self._twice = twice
         self._alive: dict[int, Activation] = {}
         self.fisher = FisherInformation(images)
         self.patterns: list[tuple[Any, Tensor, int]] = []
-        self.signs: list[tuple[str, Tensor, int]] = []
         self.codes: list[tuple[Any, int, Tensor]] = []
         self.pooling = 0
         self.packing = 0
@@ -185,7 +182,7 @@ class Recorder(TorchFunctionMode):
         if (self._patterns or self._codes) and func in _PIECEWISE:
             return self._switch(func, args, kwargs)
         result = self._call(func, args, kwargs)
-        if (self._activations or self._signs) and (func in _CONVOLUTIONS or func in _LINEAR):
+        if self._activations and func in WEIGHTED:
             self._note(func, args, kwargs, result)
         return result
 
@@ -241,11 +238,6 @@ class Recorder(TorchFunctionMode):
         weight = args[1] if len(args) > 1 else kwargs["weight"]
         name = self._weights.get(id(weight))
         if name is None or not result.requires_grad:
-            return
-        if self._signs:
-            gram = self._gram(torch.gt(result.detach(), 0))
-            self.signs.append((name, gram, result.numel() // len(gram)))
-        if not self._activations:
             return
         channel = -1 if func in _LINEAR else -(weight.dim() - 1)
         activation = Activation(name, result, channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -16,6 +17,7 @@ __all__ = [
     "signal_to_noise",
     "signals_to_noise",
     "total",
+    "within_range",
 ]
 
 ROUNDINGS = 100
@@ -28,6 +30,19 @@ def total(saliency: Mapping[str, Tensor]) -> float:
     """The sum of all numbers of a saliency, in float64; 0 for an empty one."""
     sums = [scores.sum(dtype=torch.float64) for scores in saliency.values()]
     return float(torch.stack(sums).sum()) if sums else 0.0
+
+
+def within_range(value: float, finite: bool) -> float:
+    """A sum of a synaptic flow, whose network may have parameters that are not `finite`.
+
+    Raises MeasureError: of kind `nonfinite` if they are the cause that it is no number, `overflow`
+    if it exceeds the range of float64.
+    """
+    if math.isnan(value) and not finite:
+        raise MeasureError("nonfinite", "a parameter is not finite")
+    if not math.isfinite(value):
+        raise MeasureError("overflow", "the synaptic flow exceeds the range of float64")
+    return value
 
 
 def norms(tensors: Mapping[str, Tensor]) -> float:
@@ -50,17 +65,17 @@ def signals_to_noise(saliency: Mapping[str, Tensor]) -> dict[str, float]:
     """
     values: dict[str, float] = {}
     for name, scores in saliency.items():
-        s = scores.double().flatten()
+        s, unit = _scaled(scores.double().flatten())
         deviation, size = float(s.std()) if len(s) > 1 else 0.0, float(s.sum())
         rounding = same(scores.dtype) * abs(size) / max(len(s), 1)
-        values[name] = size / (1.0 if deviation <= rounding else deviation)
+        values[name] = size * unit if deviation <= rounding else size / deviation
     return values
 
 
 def signal_times_expressivity(
     saliency: Mapping[str, Tensor], kernels: Mapping[str, Tensor]
 ) -> float:
-    """The sum over layers of `signals_to_noise` times the log determinant of a layer's kernel.
+    """Sum over layers of log of `signals_to_noise` times log determinant of the layer's kernel.
 
     A layer without any saliency, or whose kernel is singular, adds nothing; 0 for no saliency.
 
@@ -75,10 +90,22 @@ def signal_times_expressivity(
             "attention module, or transformed), so what its layer gives out is not seen",
         )
     parts = [(ratio, log_determinant(kernels[name])) for name, ratio in ratios.items()]
-    found = [ratio * expressivity for ratio, expressivity in parts if expressivity is not None]
+    found = [math.log(ratio) * value for ratio, value in parts if value is not None]
     if parts and not found:
         raise MeasureError("degenerate", "images have dependent signs in every layer")
-    return float(sum(found))
+    return math.fsum(found)
+
+
+def _scaled(values: Tensor) -> tuple[Tensor, float]:
+    """Numbers over a power of two near the largest, and that power, so that squares keep in range.
+
+    Exact, but for what is 1e300 times smaller than the largest.
+    """
+    largest = float(values.abs().max()) if len(values) else 0.0
+    if not math.isfinite(largest) or largest == 0:
+        return values, 1.0
+    unit = 2.0 ** max(-1000, min(math.frexp(largest)[1], 1000))
+    return values / unit, unit
 
 
 def log_determinant(kernel: Tensor) -> float | None:

@@ -131,3 +131,20 @@ def test_failures_are_typed(case: Any) -> None:
             with pytest.raises(MeasureError) as caught:
                 zcproxy.score(network, inputs, torch.arange(len(inputs)) % 3, [name])
             assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("value", [0.1, -0.7, 0.3, 1e6])
+def test_constants_that_rounding_varies_are_degenerate(value: float) -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x * 0 + value)
+
+    network = Chain(Constant(), Scaled(torch.eye(2)))
+    for kind in (torch.float64, torch.float32):
+        with pytest.raises(MeasureError) as caught:
+            score(network.to(kind), white().to(kind))
+        assert caught.value.kind == "degenerate"

@@ -123,3 +123,13 @@ def test_nothing_is_deep_without_a_path() -> None:
 def test_a_very_deep_network_needs_no_recursion() -> None:
     network = nn.Sequential(*(nn.Linear(1, 1) for _ in range(3000)))
     assert depth(network, torch.randn(2, 1)) == 3000
+
+
+def test_what_is_made_of_a_weight_makes_a_layer() -> None:
+    class Standardized(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+            return nn.functional.conv2d(x, weight / weight.std(), self.bias)
+
+    network = nn.Sequential(Standardized(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3))
+    assert depth(network, torch.randn(3, 2, 4, 4)) == 2

@@ -151,3 +151,14 @@ def test_a_lack_of_memory_is_no_fault_of_the_network() -> None:
 
     with pytest.raises(InputError, match="no more"):
         zcproxy.score(Greedy(), torch.randn(4, 3), torch.arange(4) % 3, ["snip", "grad_sign"])
+
+
+def test_gradients_that_are_no_numbers_are_said() -> None:
+    class Rooted(nn.Linear):
+        """Its loss is finite; the root of nothing has an infinite slope, times nothing."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + (self.weight - self.weight.detach()).abs().sum().sqrt()
+
+    error = failure(Rooted(3, 3), torch.randn(4, 3), torch.arange(4) % 3)
+    assert error.kind == "nonfinite"

@@ -78,3 +78,27 @@ def test_a_network_whose_output_ignores_its_weights_is_disconnected() -> None:
     with pytest.raises(MeasureError) as caught:
         synflow(Constant(), (2, 2))
     assert caught.value.kind == "disconnected"
+
+
+@pytest.mark.parametrize("name", ["synflow", "logsynflow", "synflow_bn", "snr_synflow"])
+def test_an_overflow_is_one_where_weights_are_zero_too(name: str) -> None:
+    network = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(9))).double()
+    with torch.no_grad():
+        for p in network.parameters():
+            p.copy_(torch.tensor([[1e40, 0.0], [1e40, 1e40]], dtype=torch.float64))
+    with pytest.raises(MeasureError) as caught:
+        zcproxy.score(network, torch.randn(3, 2).double(), torch.zeros(3).long(), [name])
+    assert caught.value.kind == "overflow"
+
+
+@pytest.mark.parametrize("name", ["synflow", "logsynflow", "snr_synflow", "t_cet_synflow"])
+def test_a_network_that_cannot_run_in_float64_keeps_its_other_scores(name: str) -> None:
+    class Single(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + nn.functional.linear(torch.ones(1, 3), self.weight)
+
+    batch = torch.randn(4, 3), torch.arange(4) % 3
+    with pytest.raises(MeasureError, match=name) as caught:
+        zcproxy.score(Single(3, 3), *batch, ["snip", name])
+    assert caught.value.kind == "not_applicable"
+    assert set(caught.value.scores) == {"snip"}  # type: ignore[attr-defined]

@@ -16,13 +16,13 @@ from zcproxy.errors import MeasureError
 
 
 def slow_part(saliency: Tensor, given_out: Tensor) -> float:
-    """A layer's signal over noise times the log determinant of its signs' agreements."""
+    """A layer's log signal over noise times the log determinant of its signs' agreements."""
     signs = [[value > 0 for value in image.flatten().tolist()] for image in given_out]
     kernel = np.array([[sum(map(bool.__eq__, i, j)) for j in signs] for i in signs], dtype=float)
     if np.linalg.matrix_rank(kernel) < len(kernel):
         return 0.0
     numbers = saliency.flatten().tolist()
-    return sum(numbers) / statistics.stdev(numbers) * math.log(np.linalg.det(kernel))
+    return math.log(sum(numbers) / statistics.stdev(numbers)) * math.log(np.linalg.det(kernel))
 
 
 def images(case: Any) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def test_the_definition(case: Any) -> None:
         layer.register_forward_hook(
             lambda _module, _inputs, out, name=name: given_out.update({name: out.detach()})
         )
-    case.network.train()(batch[0])
+    case.network.eval()(batch[0])
     expected = sum(slow_part(s, given_out[name]) for name, s in saliency.items())
     found = zcproxy.score(case.network, *batch, ["t_cet_synflow", "t_cet_snip"])
     assert expected != 0

@@ -102,5 +102,6 @@ def _signs(like: FeatureMap, generator: torch.Generator) -> Tensor:
 
 
 def _rows(values: Tensor) -> Tensor:
-    """Channels of every position of every image, (N H W, C)."""
-    return values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
+    """Channels of every position of every image, (N H W, C), in float32 at least."""
+    rows = values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
+    return rows if rows.dtype is torch.float64 else rows.float()

@@ -6,7 +6,7 @@ import torch
 
 from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
-from zcproxy.totals import total
+from zcproxy.totals import total, within_range
 
 USES_BATCH = False
 
@@ -20,7 +20,7 @@ def logsynflow(probe: Probe) -> float:
     protocol says, on one input of ones, in float64; no data and no labels. The gradient is never
     negative where activations do not fall; costs nothing beside `synflow`.
 
-    0 for a disconnected network, as SynFlow.
+    0 where nothing flows, as SynFlow.
 
     Raises MeasureError: of kind `not_applicable` where a gradient is at or below -1 (an activation
     that falls), `overflow` where one exceeds 1.8e308.
@@ -35,6 +35,4 @@ def logsynflow(probe: Probe) -> float:
     value = total(
         {name: probe.weight(name).abs() * torch.log1p(g).abs() for name, g in gradients.items()}
     )
-    if value == float("inf"):
-        raise MeasureError("overflow", "a synaptic gradient exceeds the range of float64")
-    return value
+    return within_range(value, probe.finite_parameters)

@@ -15,7 +15,8 @@ def nwot(probe: Probe) -> float:
     .. math:: \log \det K, \qquad K_{ij} = \#\{\text{units equally on or off for images } i, j\}
 
     over the units of all piecewise activations that the backward pass reaches; a unit of an
-    activation with two kinks counts at each. K is exact; the determinant is in float64.
+    activation with two kinks counts at each. K is exact, for activations of up to 16
+    million units; the determinant is in float64.
 
     Raises MeasureError: of kind `not_applicable` without piecewise activations, `disconnected`
     without a path from input to output, `degenerate` if K is singular (such as two

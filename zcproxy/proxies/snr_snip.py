@@ -13,11 +13,11 @@ def snr_snip(probe: Probe) -> float:
     .. math:: \sum_l \frac{\sum_{w \in l} s(w)}{\sigma_l}, \qquad s = |w \, \partial L / \partial w|
 
     with the standard deviation of n - 1; a layer of equal saliencies (but for rounding, or of one)
-    gives their sum. Uses the gradient of the batch's loss and costs nothing beside `snip`. The
-    paper that the measure is ascribed to could not be read: this is the definition of public code.
+    gives their sum. Uses the gradient of the batch's loss and costs nothing beside `snip`.
 
     A network of which no weight has a part in the output has the value 0, as `snip`.
 
-    Source: the package alethiometer 1.1.2, measure `snr_snip`.
+    Source: the ratio within T-CET (`t_cet_snip`), Xiang et al., AutoML 2023, by their code; by
+    itself in the package alethiometer 1.1.2, measure `snr_snip`.
     """
     return signal_to_noise(connection_sensitivity(probe))

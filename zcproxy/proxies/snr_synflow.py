@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
 from zcproxy.saliencies.synflow import synflow as synaptic_flow
-from zcproxy.totals import signal_to_noise
+from zcproxy.totals import signal_to_noise, within_range
 
 USES_BATCH = False
 
@@ -16,19 +15,14 @@ def snr_synflow(probe: Probe) -> float:
     .. math:: \sum_l \frac{\sum_{w \in l} s(w)}{\sigma_l}, \qquad s = \text{SynFlow}
 
     with the standard deviation of n - 1; a layer of equal saliencies (but for rounding, or of one)
-    gives their sum. In float64, no data and no labels; costs nothing beside `synflow`. The paper
-    that the measure is ascribed to could not be read: this is the definition of public code.
+    gives their sum. In float64, no data and no labels; costs nothing beside `synflow`.
 
-    0 for a disconnected network, as SynFlow.
+    0 where nothing flows, as SynFlow.
 
     Raises MeasureError: of kind `nonfinite` for weights that are not finite, `overflow` where the
     ratio exceeds the range of float64.
 
-    Source: the package alethiometer 1.1.2, measure `snr_syn`.
+    Source: the ratio within T-CET (`t_cet_synflow`), Xiang et al., AutoML 2023, by their code; by
+    itself in the package alethiometer 1.1.2, measure `snr_syn`.
     """
-    value = signal_to_noise(synaptic_flow(probe))
-    if value != value and not all(bool(p.isfinite().all()) for p in probe.parameters.values()):
-        raise MeasureError("nonfinite", "a parameter is not finite")
-    if value != value or value == float("inf"):
-        raise MeasureError("overflow", "the synaptic flow exceeds the range of float64")
-    return value
+    return within_range(signal_to_noise(synaptic_flow(probe)), probe.finite_parameters)

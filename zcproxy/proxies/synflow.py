@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
 from zcproxy.saliencies.synflow import synflow as synaptic_flow
-from zcproxy.totals import total
+from zcproxy.totals import total, within_range
 
 USES_BATCH = False
 
@@ -18,7 +17,4 @@ def synflow(probe: Probe) -> float:
     Source: Tanaka et al., NeurIPS 2020, arXiv:2006.05467; as a proxy Abdelfattah et al., ICLR
     2021, arXiv:2101.08134.
     """
-    value = total(synaptic_flow(probe))
-    if value == float("inf"):
-        raise MeasureError("overflow", "the synaptic flow exceeds the range of float64")
-    return value
+    return within_range(total(synaptic_flow(probe)), probe.finite_parameters)

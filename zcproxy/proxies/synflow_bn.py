@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zcproxy.errors import MeasureError
 from zcproxy.probe import Probe
-from zcproxy.totals import total
+from zcproxy.totals import total, within_range
 
 ROUNDING = 1e-9
 
@@ -22,7 +22,7 @@ def synflow_bn(probe: Probe) -> float:
     R hardly depends on weights before a norm but through its rounding constant, and derivatives of
     either sign occur.
 
-    0 for a disconnected network, as SynFlow.
+    0 where nothing flows, as SynFlow.
 
     Raises MeasureError: of kind `not_applicable` where batch norm in training mode has one value
     per channel (a layer on single pixels), `degenerate` where nothing but rounding is left (as
@@ -31,9 +31,7 @@ def synflow_bn(probe: Probe) -> float:
     Source: Abdelfattah et al., ICLR 2021, arXiv:2101.08134 (authors' code: the measure `synflow_bn`
     beside `synflow`).
     """
-    value = total(probe.normalized_flow)
-    if value == float("inf"):
-        raise MeasureError("overflow", "the synaptic flow exceeds the range of float64")
+    value = within_range(total(probe.normalized_flow), probe.finite_parameters)
     if 0 < value < 1 and value <= ROUNDING * _size_of_weights(probe):
         raise MeasureError(
             "degenerate", "norms take all of the synaptic flow away: what is left is rounding"

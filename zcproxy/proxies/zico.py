@@ -22,7 +22,9 @@ def zico(probe: Probe) -> float:
     with its own forward and backward pass and its own batch statistics; std is the population
     standard deviation, so that a term is (|g_1| + |g_2|) / |g_1 - g_2|. l runs over the weights of
     convolution and linear layers. Weights whose gradients are equal in both halves are left out,
-    and so are layers of nothing else. Gradients have the type of the network, all else is float64.
+    and so are layers of nothing else; those that differ by rounding alone are not, as in the
+    authors' code, and count much (halves of one and the same image). Gradients have the type of
+    the network, all else is float64.
 
     Raises MeasureError: of kind `not_applicable` for fewer than two images, or where a half cannot
     be measured by itself; `disconnected`; `degenerate` if no weight is left; `nonfinite`.

@@ -114,8 +114,8 @@ def show(finding: Finding) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for place, name in enumerate(section.header):
             named = 0 if place else min(NAME, max((len(row[0]) for row in section.rows), default=0))
-            side = "right" if place else "left"
-            table.add_column(name, justify=side, overflow="fold", min_width=named)
+            table.add_column(name, overflow="fold", min_width=named)
+            table.columns[-1].justify = "right" if place else "left"
         for row in section.rows:
             table.add_row(*row)
         console.print()
