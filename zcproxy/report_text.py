@@ -213,12 +213,13 @@ def failure_lines(values: pd.DataFrame, scores: pd.DataFrame, table: pd.DataFram
     """One line per proxy with failures (kinds and counts), one per reason of missing numbers."""
     for _, row in table.iterrows():
         name = row["proxy"]
-        if row["failures"]:
-            kinds = "no reason stated"
-            if name + FAILURE in scores.columns:
-                stated = values.loc[values[name].isna(), name + FAILURE].fillna("not stated")
-                kinds = ", ".join(f"{kind} {count(n)}" for kind, n in stated.value_counts().items())
-            yield f"- `{name}` has no value for {count(row['failures'])} architectures: {kinds}"
+        kinds, missing = "no reason stated", int(row["failures"])
+        if name + FAILURE in scores.columns:
+            stated = values.loc[values[name].isna(), name + FAILURE].fillna("not stated")
+            kinds = ", ".join(f"{kind} {count(n)}" for kind, n in stated.value_counts().items())
+            missing = len(stated)
+        if missing:
+            yield f"- `{name}` has no value for {count(missing)} architectures: {kinds}"
     yield from (f"- {line}" for line in missing_in_words(table, "`"))
 
 

@@ -19,7 +19,7 @@ from zcproxy.analysis import (
 )
 from zcproxy.analysis.table import missing_in_words
 from zcproxy.errors import InputError
-from zcproxy.kinds import UNKNOWN
+from zcproxy.kinds import NOT_SCORED, UNKNOWN
 
 N = 60
 
@@ -239,7 +239,7 @@ def test_what_is_not_known_is_not_last(scores, truth, kind):
     row = table.iloc[0]
     x, y = scores["good"][2:].to_numpy(), truth[2:].to_numpy()
     last = np.where(np.isnan(x), np.nanmin(x) - 1, x)
-    assert (row["n"], row["failures"]) == (N - 2, 7)
+    assert (row["n"], row["failures"]) == (N - 2, 5 if kind == NOT_SCORED else 7)
     assert row["spearman"] == pytest.approx(spearmanr(last, y).statistic)
     best = y >= np.sort(truth)[-round(N / 4)]  # the same top for every proxy
     assert row["top25"] == pytest.approx(spearmanr(last[best], y[best]).statistic)
@@ -255,7 +255,23 @@ def test_a_combination_that_was_left_empty_is_not_ranked_last(scores, truth):
     frame["zen_failure"] = ["not_scored"] * 6 + ["overflow"] * 4 + [None] * (N - 10)
     made = with_combinations(frame, ["blind"])
     row = agreement_table(made, truth, ["blind"], None, "last", resamples=0).iloc[0]
-    assert (row["n"], row["failures"]) == (N - 6, 6)
+    assert (row["n"], row["failures"]) == (N - 6, 0)
     known = made["blind"].notna().to_numpy()
     expected = spearmanr(made["blind"][known], truth.to_numpy()[known]).statistic
     assert row["spearman"] == pytest.approx(expected)
+
+
+def test_a_selection_from_a_sample_is_none_from_all(scores, truth):
+    """Picking five of the twenty that are scored finds more of the best five than from all."""
+    good = scores["good"].where(np.arange(N) < 20)
+    failure = np.where(np.arange(N) < 20, None, NOT_SCORED)
+    frame = scores.assign(good=good, good_failure=failure)
+    table = agreement_table(frame, truth, ["good"], resamples=0, ks=(5,))
+    row = table.iloc[0]
+    assert row["spearman"] is not pd.NA
+    assert row[["overlap@5", "regret@5"]].isna().all()
+    assert "only a sample is scored" in row["reason"]
+    assert table.iloc[1][["overlap@5", "regret@5"]].notna().all()
+    common = agreement_table(frame, truth, ["good"], failures="common", resamples=0, ks=(5,))
+    assert common[["overlap@5", "regret@5"]].notna().all(axis=None)
+    assert (common["n"] == common["n"].iloc[0]).all()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from zcproxy import spaces, tables
 from zcproxy.analysis import spearman
 from zcproxy.cli.correlate import correlate
-from zcproxy.cli.evaluation import default_accuracy, evaluate, sampled
+from zcproxy.cli.evaluation import default_accuracy, evaluate, sampled, whole
 from zcproxy.cli.report import report
 from zcproxy.configuration import Configuration
 from zcproxy.errors import DataError, InputError
@@ -293,7 +293,7 @@ def test_a_store_that_is_not_ready_or_old_says_so(digits, tmp_path):
     settings = Configuration("digits201", "digits", "00", (1, 8, 8), 10)
     with Store.open(tmp_path / "s.sqlite", settings) as store:
         store.request([first, other], ["snip", "params"])
-    found = evaluate(tmp_path / "s.sqlite", None, None, "params", "all")
+    found = evaluate(tmp_path / "s.sqlite", None, None, "all", "all")
     assert found.compared == 2
     assert found.notes[0].startswith("2 of 2 architectures are not scored by every proxy yet")
     with Store.open(tmp_path / "s.sqlite", settings) as store:
@@ -315,7 +315,7 @@ def test_of_a_stopped_run_a_random_sample_is_taken(space):
         frame[name] = np.where(scored, np.arange(2000), np.nan)
         frame[name + "_failure"] = pd.array(np.where(scored, None, "not_scored"), dtype="str")
     kept, notes = sampled(frame)
-    told = "a random sample of 400 of 2,000 is taken (20 more would be none)"
+    told = "a random sample of 400 of 2,000 is taken (20 more are scored, but not at random)"
     assert notes == [f"synflow, snip: {told}"]
     for name in ("synflow", "synflow_log", "snip"):
         assert set(np.flatnonzero(kept[name].notna())) == set(order[:400])
@@ -327,8 +327,8 @@ def test_of_a_stopped_run_a_random_sample_is_taken(space):
     assert kept["snip"].notna().sum() == 419
     bare = sampled(frame.drop(columns=["synflow_log", "synflow_log_failure"]))[0]
     assert not any("log" in column for column in bare)
-    whole = frame.drop(columns=[c for c in frame if c.endswith("_failure")])
-    assert sampled(whole)[1] == []
+    stated = frame.drop(columns=[c for c in frame if c.endswith("_failure")])
+    assert sampled(stated)[1] == []
 
 
 def test_report_has_a_folder_of_its_own_by_default(scores, table, tmp_path, monkeypatch):
@@ -421,8 +421,8 @@ def test_what_was_not_scored_is_no_score_of_a_combination(waiting):
     words = ("correlate", waiting, "--proxies", "blind,meco", "--resamples", 0)
     found = json.loads(run(*words, "--json"))
     rows = {row["proxy"]: row for row in found["proxies"]}
-    assert (rows["blind"]["n"], rows["blind"]["failures"]) == (30, 30)
-    assert (rows["meco"]["n"], rows["meco"]["failures"]) == (26, 34)
+    assert (rows["blind"]["n"], rows["blind"]["failures"]) == (30, 0)
+    assert (rows["meco"]["n"], rows["meco"]["failures"]) == (26, 4)
     assert set(NOTES) < set(found["notes"])
     text = run(*words)
     assert all(note in text for note in NOTES)
@@ -454,3 +454,14 @@ def test_the_page_tells_failures_of_a_combination(waiting, tmp_path):
     found = part(tmp_path / "own.csv", None, None, "blind", "all")
     assert dict(failures(found.scores, ["blind"])) == {"blind": {"not_scored": 30}}
     assert list(found.source.notes)[-2:] == NOTES
+
+
+def test_of_all_proxies_those_of_a_sample_are_left_out_where_others_are_whole(frame):
+    part = frame.assign(zico=1.0, zico_failure=["not_scored"] * (N - 9) + [None] * 9)
+    names = ["snip", "nwot", "zico"]
+    kept, (note,) = whole(part, names, ["all"])
+    assert kept == ["snip", "nwot"]
+    assert "only a sample is scored: zico" in note
+    assert whole(part, names, ["all", "zico"]) == (names, [])
+    assert whole(part, ["zico", "params"], ["all"]) == (["zico", "params"], [])
+    assert whole(frame, names[:2], ["all"]) == (names[:2], [])

@@ -97,9 +97,12 @@ def test_protect_floor_and_artificial_data() -> None:
     ("arguments", "message"),
     [
         (["--density", "0.1"], "name a model"),
-        (["--model", "vgg11@2"], "density"),
-        (["--model", "mine", "--density", "0.1"], "a model of your own is package.module:factory"),
-        (["--model", "mine.py:net", "--density", "0.1"], "without .py: mine:net"),
+        (["--model", "vgg11@2", "--data", "ones"], "density"),
+        (
+            ["--model", "mine", "--density", "0.1", "--data", "ones"],
+            "a model of your own is package.module:factory",
+        ),
+        (["--model", "mine.py:net", "--density", "0.1", "--data", "ones"], "without .py: mine:net"),
         (["--model", "vgg11@2", "--density", "0.1", "--out", "t.pt"], "is a .safetensors file"),
         (["--model", "vgg11@2", "--density", "0.1", "--out", "no/t.safetensors"], "no folder no"),
         (["--model", "vgg11@2", "--density", "0.1", "--data", "ones", "--method", "snipp"], "snip"),

@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zcproxy.analysis.alignment import select_columns
-from zcproxy.kinds import FAILURE, NOT_APPLICABLE, UNKNOWN, kind_stated
+from zcproxy.kinds import FAILURE, NOT_APPLICABLE, NOT_SCORED, UNKNOWN, kind_stated
 
-__all__ = ["Lacking", "kinds", "lacking", "not_known"]
+__all__ = ["Lacking", "kinds", "lacking", "not_known", "not_scored"]
 
 UNSTATED = "no reason stated"
 
@@ -131,6 +131,12 @@ def not_known(scores: pd.DataFrame, name: str) -> Flags:
     texts = scores[name + FAILURE][found]
     found[found] = [kind_stated(text) in UNKNOWN for text in texts]
     return found
+
+
+def not_scored(scores: pd.DataFrame, name: str) -> Flags:
+    """In which rows a proxy or a combination has no value as no run has come to them yet."""
+    found = [kind == NOT_SCORED for kind in kinds(scores, name)]
+    return np.array(found, dtype=np.bool_)
 
 
 def stated(scores: pd.DataFrame, name: str) -> list[str | None]:

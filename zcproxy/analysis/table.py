@@ -13,7 +13,7 @@ import pandas as pd
 from zcproxy.analysis.agreement import Agreement, of_pairs
 from zcproxy.analysis.alignment import align, score_columns, select_columns
 from zcproxy.analysis.failures import Pairs, complete, pairs, policy
-from zcproxy.analysis.lacking import Flags, not_known
+from zcproxy.analysis.lacking import Flags, not_known, not_scored
 from zcproxy.analysis.partial import partial_spearman
 from zcproxy.analysis.ranks import Floats, tied
 from zcproxy.analysis.selection import best_share, overlap, regret, top_spearman
@@ -22,6 +22,9 @@ from zcproxy.errors import MeasureError
 __all__ = ["agreement_table", "missing_in_words"]
 
 Progress = Callable[[int, int], None]
+
+PART = 0.01
+"""The share of architectures not scored yet from which on a proxy has a sample of them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,20 @@ class Settings:
     seed: int
     top: float
     ks: list[int]
+
+
+@dataclass(frozen=True)
+class Without:
+    """Where a proxy has no value for a reason outside the network: all such rows, and those of
+    them that no run has come to yet."""
+
+    known: Flags
+    scored: Flags
+
+    @property
+    def sample(self) -> bool:
+        """Whether only a part of the architectures is scored."""
+        return bool(self.scored.mean() > PART)
 
 
 def agreement_table(
@@ -59,9 +76,10 @@ def agreement_table(
     `progress(done, total)` is called after every row.
 
     Columns: proxy; spearman, spearman_low, spearman_high; kendall, kendall_low, kendall_high (95 %
-    bootstrap intervals); n, ties, failures; partial (Spearman given the baseline); top10 (for top =
-    0.1: among the best tenth by accuracy of all architectures compared, whether a proxy has a value
-    there or not) and top10_n (how many of those have one); overlap@k, regret@k for every k; reason.
+    bootstrap intervals); n, ties, failures (without those that are not scored yet); partial
+    (Spearman given the baseline); top10 (for top = 0.1: among the best tenth by accuracy of all
+    architectures compared, whether a proxy has a value there or not) and top10_n (how many of those
+    have one); overlap@k, regret@k for every k, where more than a sample is scored; reason.
     A number that does not exist is <NA>, never nan, and `reason` says why (that of the baseline
     given itself needs none). `attrs` hold `accuracy`, `architectures` (how many have scores and
     accuracy), the settings, and `missing`: every reason once, as a dict of `proxies`, `columns` and
@@ -75,8 +93,8 @@ def agreement_table(
     values = select_columns(stated, chosen if baseline is None else [*chosen, baseline])
     rows: list[Cells] = []
     for name in values.columns:
-        unknown = not_known(stated, str(name))
-        rows.append(row(str(name), values, truth, unknown, settings))
+        without = Without(not_known(stated, str(name)), not_scored(stated, str(name)))
+        rows.append(row(str(name), values, truth, without, settings))
         if progress is not None:
             progress(len(rows), len(values.columns))
     result = typed(pd.DataFrame([cells.finished() for cells in rows], dtype=object))
@@ -145,10 +163,10 @@ def missing(rows: Sequence[Cells]) -> list[dict[str, Any]]:
 
 
 def row(
-    name: str, values: pd.DataFrame, truth: pd.Series[float], unknown: Flags, settings: Settings
+    name: str, values: pd.DataFrame, truth: pd.Series[float], without: Without, settings: Settings
 ) -> Cells:
-    """Everything about the proxy in column `name` of `values`; `unknown` as for `pairs`."""
-    compared = compare(values, name, truth, unknown, settings.failures)
+    """Everything about the proxy in column `name` of `values`."""
+    compared = compare(values, name, truth, without, settings.failures)
     x, y = compared.scores, compared.accuracies
     cells = Cells(name)
     cells.add(COEFFICIENTS, lambda: flat(of_pairs(compared, settings.resamples, settings.seed)))
@@ -162,20 +180,37 @@ def row(
     cells.add([label], lambda: [top_spearman(*of_all(everyone, compared, truth), settings.top)])
     best = best_share(truth[everyone], settings.top)
     cells.values[f"{label}_n"] = int((best & values[name].notna().to_numpy()[everyone]).sum())
+    whole = settings.failures == "common" or not without.sample
     for k in settings.ks:
-        cells.add([f"overlap@{k}"], partial(lambda k: [overlap(x, y, k)], k))
-        cells.add([f"regret@{k}"], partial(lambda k: [regret(x, y, k)], k))
+        cells.add([f"overlap@{k}"], partial(lambda k: [selected(overlap, x, y, k, whole)], k))
+        cells.add([f"regret@{k}"], partial(lambda k: [selected(regret, x, y, k, whole)], k))
     return cells
 
 
+def selected(
+    measure: Callable[[Floats, Floats, int], float], x: Floats, y: Floats, k: int, whole: bool
+) -> float:
+    """What a selection of k gives, if it is one from all architectures."""
+    if not whole:
+        raise MeasureError(
+            "not_applicable",
+            "only a sample is scored, from which k are more than from all (the policy common "
+            "compares proxies on it)",
+        )
+    return measure(x, y, k)
+
+
 def compare(
-    values: pd.DataFrame, name: str, truth: pd.Series[float], unknown: Flags, failures: str
+    values: pd.DataFrame, name: str, truth: pd.Series[float], without: Without, failures: str
 ) -> Pairs:
-    """The pairs of one proxy; its failures are counted before the common subset is taken."""
-    failed = int(values[name].isna().sum())
+    """The pairs of one proxy; its failures are counted before the common subset is taken.
+
+    What is not scored has not failed.
+    """
+    failed = int((values[name].isna() & ~without.scored).sum())
     if failures == "common":
         truth = truth.where(complete(values))
-    found = pairs(values[name].to_numpy(), truth.to_numpy(), failures, unknown)
+    found = pairs(values[name].to_numpy(), truth.to_numpy(), failures, without.known)
     return replace(found, failures=failed)
 
 

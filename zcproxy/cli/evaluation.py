@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zcproxy.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     import pandas as pd
 
@@ -23,6 +23,7 @@ __all__ = [
     "sampled",
     "split_names",
     "usable_sizes",
+    "whole",
     "with_counts",
 ]
 
@@ -30,6 +31,9 @@ BASELINE = "live_params"
 
 LEAST = 30
 """Architectures of a sample that is taken in place of all that happen to be scored."""
+
+PART = 0.01
+"""The share of architectures not scored yet from which on a proxy has a sample of them."""
 
 TRAINED_ONCE = ("digits201",)
 """Spaces whose accuracies are those of networks, each under one of its strings.
@@ -75,9 +79,17 @@ class Evaluation:
 
 
 def evaluate(
-    path: Path, table: str | None, accuracy: str | None, proxies: str, subset: str
+    path: Path,
+    table: str | None,
+    accuracy: str | None,
+    proxies: str,
+    subset: str,
+    *,
+    comparable: bool = False,
 ) -> Evaluation:
     """Read scores and accuracies and put them side by side.
+
+    With `comparable`, `all` leaves out proxies of which there is only a sample, see `whole`.
 
     Raises DataError for a missing or damaged file or table, InputError for an unknown column,
     proxy or subset (the message lists what there is), and where no scored architecture has an
@@ -96,10 +108,14 @@ def evaluate(
     column = chosen_accuracy(
         accuracies, accuracy, run.get("dataset"), name, release_of(run.get("protocol"))
     )
-    names = chosen_proxies(proxies, scores)
     space = run.get("space") or (name if name in spaces.names() else None)
-    scores, notes = sampled(of_subset(scores, subset, space))
-    notes = origin(scores) + notes
+    scores = of_subset(scores, subset, space)
+    names = chosen_proxies(proxies, scores)
+    names, left_out = whole(scores, names, split_names(proxies)) if comparable else (names, [])
+    needed = {*names, *members(names)}
+    notes = [*origin(scores, needed), *left_out]
+    scores, of_samples = sampled(scores, needed)
+    notes += of_samples
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
     scores = with_counts(scores, wanted, space, run.get("dataset"))
     notes += combination_notes(scores, names)
@@ -117,8 +133,11 @@ def evaluate(
     return Evaluation(scores, truth, names, baseline, name, subset, run, len(scores) - known, notes)
 
 
-def origin(scores: pd.DataFrame) -> list[str]:
-    """What must be said about scores that were read from a store of an unusual kind."""
+def origin(scores: pd.DataFrame, needed: Container[str] | None = None) -> list[str]:
+    """What must be said of scores from a store of an unusual kind, or of a run not finished.
+
+    Only the proxies `needed` count, if they are named.
+    """
     from zcproxy.kinds import FAILURE, NOT_SCORED
 
     notes = []
@@ -127,7 +146,11 @@ def origin(scores: pd.DataFrame) -> list[str]:
             "an older zcproxy made the store, which does not tell the architectures asked for: "
             "here are all strings of the scored networks"
         )
-    failures = [name for name in scores.columns if str(name).endswith(FAILURE)]
+    failures = [
+        name
+        for name in map(str, scores.columns)
+        if name.endswith(FAILURE) and (needed is None or name.removesuffix(FAILURE) in needed)
+    ]
     waiting = int((scores[failures] == NOT_SCORED).any(axis=1).sum())
     if waiting:
         notes.append(
@@ -137,10 +160,37 @@ def origin(scores: pd.DataFrame) -> list[str]:
     return notes
 
 
-def sampled(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def whole(
+    scores: pd.DataFrame, names: Sequence[str], asked: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The names without proxies of which there is only a sample so far, and a note on these.
+
+    What is `asked` for by name stays, and all do where none is scored throughout.
+    """
+    from zcproxy.kinds import FAILURE, NOT_SCORED
+    from zcproxy.proxies import COUNTS
+
+    def part(name: str) -> bool:
+        column = name + FAILURE
+        return column in scores.columns and (scores[column] == NOT_SCORED).mean() > PART
+
+    parts = [name for name in names if name not in asked and part(name)]
+    measured = [name for name in names if name in scores.columns and name not in COUNTS]
+    if not parts or set(parts) == set(measured) - set(asked):
+        return list(names), []
+    note = (
+        f"left out, as only a sample is scored: {', '.join(parts)} (named in --proxies, they stay)"
+    )
+    return [name for name in names if name not in parts], [note]
+
+
+def sampled(
+    scores: pd.DataFrame, needed: Container[str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Scores of which every proxy that a run has not finished keeps a random sample, and notes.
 
-    See `zcproxy.sampling`. Where there is none to speak of, all stay, and a note says so.
+    See `zcproxy.sampling`. Where there is none to speak of, all stay, and a note says so. Notes are
+    on the proxies `needed`, if they are named.
     """
     from zcproxy.kinds import FAILURE, NOT_SCORED
     from zcproxy.sampling import beginning
@@ -163,9 +213,11 @@ def sampled(scores: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             for name in {proxy, LOGARITHMS.get(proxy, proxy)} & set(scores.columns):
                 kept.loc[beyond, name] = float("nan")
                 kept.loc[beyond, name + FAILURE] = NOT_SCORED
-            more = f" ({int(beyond.sum()):,} more would be none)" if beyond.any() else ""
-            text = f"a random sample of {len(sample):,} of {len(scores):,} is taken{more}"
-        told.setdefault(text, []).append(proxy)
+            more = f" ({int(beyond.sum()):,} more are scored, but not at random)"
+            text = f"a random sample of {len(sample):,} of {len(scores):,} is taken"
+            text += more if beyond.any() else ""
+        if needed is None or proxy in needed:
+            told.setdefault(text, []).append(proxy)
     kept.attrs = scores.attrs
     return kept, [f"{', '.join(proxies)}: {text}" for text, proxies in told.items()]
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from zcproxy import spaces
 from zcproxy.cli.analyze import analyze_app
+from zcproxy.cli.analyze.findings import Section, widths
 from zcproxy.errors import DataError, InputError, MeasureError
 from zcproxy.store import write_scores
 
@@ -495,3 +496,31 @@ def test_averaging_says_that_all_runs_enter(make, table):
     assert text.count("All runs enter, those that share a seed or a batch, too.") == 1
     told = CliRunner().invoke(analyze_app, ["stability", "--help"]).stdout
     assert "those that share a seed or a batch too" in " ".join(told.replace("│", "").split())
+
+
+def test_no_number_of_a_table_is_cut_on_the_screen(make, table):
+    """Every cell of every table is whole in the output, names but for where they are folded."""
+    name = "snip+nwot+plain+params+flops+live_params+live_convs+depth:log-rank"
+    options = ["--table", str(table), "--resamples", "5", "--proxies", f"snip,{name}"]
+    for question in ("bias", "transfer"):
+        words = [question, str(make("scores")), *options]
+        text = CliRunner().invoke(analyze_app, words, env={"COLUMNS": "60"}).output
+        told = json.loads(CliRunner().invoke(analyze_app, [*words, "--json"]).output)
+        assert "…" not in text
+        lines = text.splitlines()
+        heads = [i for i, line in enumerate(lines) if line.strip().startswith("proxy")]
+        assert len(heads) >= 2, told["title"]
+        for head in heads:
+            rows = [line for line in lines[head + 2 :] if line.strip()][:2]
+            full = len(rows[0].split())
+            assert any(len(row.split()) == full for row in rows[1:]), rows
+
+
+def test_widths_fold_heads_before_names_and_never_numbers():
+    header = ("proxy", "a long head of a column", "n")
+    rows = [("snip", ".123", "15,625"), ("a" * 50, "–", "9")]
+    section = Section("title", "frame", header, rows, "")
+    assert widths(section, 200) == [50, 23, 6]
+    assert widths(section, 40) == [20, 14, 6]
+    assert widths(section, 60) == [31, 23, 6]
+    assert widths(section, 10) == [20, 4, 6]

@@ -57,7 +57,7 @@ def bias(
     from zcproxy.cli.progress import bar
 
     check_format(as_json, as_csv)
-    found = evaluate(scores, table, accuracy, proxies, subset)
+    found = evaluate(scores, table, accuracy, proxies, subset, comparable=True)
     counts = counts_of(found)
     with bar("bias") as progress:
         result = bias_table(

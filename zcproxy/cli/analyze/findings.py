@@ -112,10 +112,12 @@ def show(finding: Finding) -> None:
     console.print(finding.title, style="bold", markup=False)
     for section in finding.sections:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for place, name in enumerate(section.header):
-            named = 0 if place else min(NAME, max((len(row[0]) for row in section.rows), default=0))
-            table.add_column(name, overflow="fold", min_width=named)
-            table.columns[-1].justify = "right" if place else "left"
+        frame = 2 * len(section.header) + 1  # between columns and around them
+        lengths = widths(section, console.width - frame)
+        console.width = max(console.width, sum(lengths) + frame)
+        for name, width in zip(section.header, lengths, strict=True):
+            table.add_column(name, overflow="fold", width=width)
+            table.columns[-1].justify = "right" if len(table.columns) > 1 else "left"
         for row in section.rows:
             table.add_row(*row)
         console.print()
@@ -126,6 +128,21 @@ def show(finding: Finding) -> None:
     console.print()
     for line in (*finding.facts, *finding.missing):
         console.print(line, style="dim", markup=False)
+
+
+def widths(section: Section, most: int) -> list[int]:
+    """How wide columns are, in all at most `most`, unless numbers would be cut.
+
+    Names of over `NAME` letters and heads of columns are folded where there is no room.
+    """
+    cells = list(zip(section.header, *section.rows, strict=True))
+    natural = [max(map(len, column)) for column in cells]
+    least = [max(map(len, column[1:]), default=1) for column in cells]
+    least[0] = min(least[0], NAME)
+    while sum(least) < most and least != natural:
+        folded = [i for i in range(1, len(least)) if least[i] < natural[i]] or [0]
+        least[max(folded, key=lambda i: natural[i] / max(least[i], 1))] += 1
+    return [max(width, 1) for width in least]
 
 
 def write_folder(finding: Finding, out: Path) -> None:

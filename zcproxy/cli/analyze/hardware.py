@@ -80,7 +80,7 @@ def hardware(
     from zcproxy.cli.progress import bar
 
     check_format(as_json, as_csv)
-    found = evaluate(scores, table, accuracy, proxies, subset)
+    found = evaluate(scores, table, accuracy, proxies, subset, comparable=True)
     costs = costs_of(found, cost)
     with bar("hardware") as progress:
         result = analysis(

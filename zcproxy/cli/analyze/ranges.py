@@ -68,7 +68,7 @@ def ranges(
     from zcproxy.plots.grid import value_grid
 
     check_format(as_json, as_csv)
-    found = evaluate(scores, table, accuracy, proxies, subset)
+    found = evaluate(scores, table, accuracy, proxies, subset, comparable=True)
     ks, left_out = usable_sizes(k, found.compared)
     with bar("ranges") as progress:
         within = range_table(

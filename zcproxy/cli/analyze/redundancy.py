@@ -49,7 +49,7 @@ def redundancy(
     from zcproxy.plots.grid import value_grid
 
     check_format(as_json, as_csv)
-    file = read(scores, subset)
+    file = read(scores, subset, proxies)
     names, _ = shared_proxies([file], proxies)
     columns, notes = combined(file.scores, names)
     with bar("redundancy") as progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +51,24 @@ class ScoreFile:
         return f"protocol {self.run.get('protocol')}, {batch_in_words(self.run)}, {seeds}"
 
 
-def read(path: Path, subset: str) -> ScoreFile:
+def read(path: Path, subset: str, proxies: str = "all") -> ScoreFile:
     """Scores of a subset of the architectures in a file, with the counts of their space.
+
+    Of `proxies`, as the option --proxies has them: `all` leaves out those of which there is only a
+    sample where others are scored throughout (`zcproxy.cli.evaluation.whole`).
 
     Raises DataError for a missing or damaged file, InputError for an unknown subset or no scores.
     """
-    from zcproxy.cli.evaluation import of_subset, origin, sampled, with_counts
+    from zcproxy.cli.evaluation import (
+        chosen_proxies,
+        members,
+        of_subset,
+        origin,
+        sampled,
+        split_names,
+        whole,
+        with_counts,
+    )
     from zcproxy.proxies import COUNTS
     from zcproxy.store import read_scores
 
@@ -64,19 +76,29 @@ def read(path: Path, subset: str) -> ScoreFile:
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
     run = {str(name): value for name, value in scores.attrs.items()}
-    scores, notes = sampled(of_subset(scores, subset, run.get("space")))
-    notes = origin(scores) + notes
+    scores = of_subset(scores, subset, run.get("space"))
+    names = chosen_proxies(proxies, scores)
+    kept, left_out = whole(scores, names, split_names(proxies))
+    needed = {*kept, *members(kept)}
+    notes = [*origin(scores, needed), *left_out]
+    scores, of_samples = sampled(scores, needed)
+    notes += of_samples
+    scores = scores.drop(columns=[n for n in names if n not in needed])
     scores = with_counts(scores, COUNTS, run.get("space"), run.get("dataset"))
     return ScoreFile(path, scores, run, notes)
 
 
-def read_all(paths: Sequence[Path], subset: str, fixed: Sequence[str] = FIXED) -> list[ScoreFile]:
-    """Several files, all different and of the same space and protocol."""
+def read_all(
+    paths: Sequence[Path], subset: str, proxies: str = "all", fixed: Sequence[str] = FIXED
+) -> list[ScoreFile]:
+    """Several files, all different and of the same space and protocol; notes tell their files."""
     if len({path.resolve() for path in paths}) < len(paths):
         raise InputError("a file of scores is named twice; give every run once")
-    files = [read(path, subset) for path in paths]
+    files = [read(path, subset, proxies) for path in paths]
     require_same(files, fixed)
-    return files
+    if all(file.notes == files[0].notes for file in files):
+        return files
+    return [replace(f, notes=[f"{f.path}: {note}" for note in f.notes]) for f in files]
 
 
 def require_same(files: Sequence[ScoreFile], fixed: Sequence[str]) -> None:

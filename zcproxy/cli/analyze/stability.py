@@ -64,7 +64,7 @@ def stability(
             "stability compares runs, and there is only one file; give two or more that differ in "
             "zcproxy score --seed or --batch-seed"
         )
-    runs = read_all(files, subset, SAME)
+    runs = read_all(files, subset, proxies, SAME)
     names, notes = shared_proxies(runs, proxies)
     asked = split_names(proxies)
     if "all" in asked and any(name not in COUNTS for name in names):

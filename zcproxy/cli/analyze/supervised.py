@@ -90,7 +90,7 @@ def supervised(
     from zcproxy.cli.progress import bar
 
     check_format(as_json, as_csv)
-    found = evaluate(scores, table, accuracy, proxies, subset)
+    found = evaluate(scores, table, accuracy, proxies, subset, comparable=True)
     others, rows = label_free(found, beside)
     found, rows, waiting = all_known(found, rows, others)
     networks, operations = identities(found)

@@ -53,7 +53,7 @@ def transfer(
     from zcproxy.cli.progress import bar
 
     check_format(as_json, as_csv)
-    runs = read_all(files, subset)
+    runs = read_all(files, subset, proxies)
     names, notes = shared_proxies(runs, proxies)
     name = table or runs[0].run.get("space") or "nasbench201"
     accuracies = tables.load(name)
