@@ -45,11 +45,11 @@ reports() {
     zc report "$scores" --proxies all,blind,blind_size,blind_activations,blind_derivatives \
       --failures last --out "$folder"
     for question in redundancy bias ranges; do
-      zc analyze "$question" "$scores" --proxies "$cheap,blind" --out "$folder/$question"
+      zc analyze "$question" "$scores" --proxies all,blind --out "$folder/$question"
     done
-    zc analyze hardware "$scores" --proxies "$cheap,blind" --cost raspi4_latency --out "$folder/hardware"
+    zc analyze hardware "$scores" --proxies all,blind --cost raspi4_latency --out "$folder/hardware"
     for sample in networks strings; do
-      zc analyze supervised "$scores" --proxies "$cheap" --beside blind --beside meco --beside live_params \
+      zc analyze supervised "$scores" --proxies all --beside blind --beside meco --beside live_params \
         --sample "$sample" --out "$folder/supervised-$sample"
     done
     others=()
@@ -57,10 +57,10 @@ reports() {
       if [ -f "$run" ]; then others+=("$run"); fi
     done
     if [ ${#others[@]} -gt 0 ]; then
-      zc analyze stability "$scores" "${others[@]}" --proxies "$cheap,blind" --out "$folder/stability"
+      zc analyze stability "$scores" "${others[@]}" --proxies all,blind --out "$folder/stability"
     fi
   done
-  zc analyze transfer "${runs[@]}" --proxies "$cheap,blind" --out reports/nasbench201-transfer
+  zc analyze transfer "${runs[@]}" --proxies all,blind --out reports/nasbench201-transfer
   for table in abdelfattah2021 nas_bench_suite_zero sota2025; do
     zc reproduce "$table" $(printf -- '--scores %s ' data/scores/nasbench201-*.parquet) \
       --out "reports/reproduce/$table.md" || [ $? = 1 ] # 1: some cells are not scored

@@ -46,13 +46,18 @@ def score_columns(scores: pd.DataFrame) -> list[str]:
     return [name for name in numeric if name not in logs]
 
 
-def select_columns(scores: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """The named columns as float64; raises InputError naming the nearest for an unknown one."""
+def select_columns(
+    scores: pd.DataFrame, names: Iterable[str], others: Iterable[str] = ()
+) -> pd.DataFrame:
+    """The named columns as float64; raises InputError naming the nearest for an unknown one.
+
+    The nearest is looked for among `others`, too: names that are made of columns.
+    """
     wanted = list(dict.fromkeys(names))
     known = score_columns(scores)
     for name in wanted:
         if name not in scores.select_dtypes("number").columns:
-            raise unknown("proxy among the scores", name, known)
+            raise unknown("proxy among the scores", name, [*known, *others])
     return scores[wanted].astype(np.float64)
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "combined",
     "log_rank",
     "mean_rank",
+    "no_proxy",
     "vote",
     "vote_concordance",
     "vote_share",
@@ -236,6 +237,17 @@ blind_dear: the same rule without the condition that members are cheap, which le
 (`ntk_condition` is not stable). Fixed when `blind` was known to have .911 on CIFAR-10, and before
 `vkdnw` was scored by the protocol `clean` on more than samples of 60.
 """
+
+
+def no_proxy(name: str) -> str:
+    """What to say of the name of a combination where only a proxy can stand; empty for others."""
+    if name not in NAMED:
+        return ""
+    members = ",".join(NAMED[name].members)
+    return (
+        f"{name} is a combination, which zcproxy correlate, rank and report make of scores; "
+        f"score its members: --proxies {members}"
+    )
 
 
 def with_combinations(scores: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

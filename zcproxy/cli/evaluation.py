@@ -96,7 +96,7 @@ def evaluate(
     accuracy.
     """
     from zcproxy import spaces, tables
-    from zcproxy.analysis import combination_notes, select_columns, with_combinations
+    from zcproxy.analysis import NAMED, combination_notes, select_columns, with_combinations
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
@@ -118,6 +118,8 @@ def evaluate(
     notes += of_samples
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
     scores = with_counts(scores, wanted, space, run.get("dataset"))
+    absent = [name for name in members(names) if name not in scores.columns]
+    select_columns(scores, absent, NAMED)  # raises for what is neither proxy nor combination
     notes += combination_notes(scores, names)
     scores = with_combinations(scores, names)
     select_columns(scores, names)

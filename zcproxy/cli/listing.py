@@ -20,13 +20,14 @@ class Kind(StrEnum):
     protocols = "protocols"
     tables = "tables"
     models = "models"
+    combinations = "combinations"
 
 
 def listing(
     kind: Annotated[Kind | None, typer.Argument(help="Only these.", show_default="all")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """List proxies, saliencies, spaces, protocols, tables, models: with a sentence on each.
+    """List proxies, saliencies, spaces, protocols, tables, models, combinations, a line on each.
 
     Examples:
 
@@ -58,6 +59,13 @@ def _entries(kind: Kind) -> dict[str, str]:
         return {name: spaces.get(name).summary for name in spaces.names()}
     if kind is Kind.protocols:
         return {name: protocols.description(name) for name in protocols.names()}
+    if kind is Kind.combinations:
+        from zcproxy.analysis import NAMED
+
+        return {
+            name: f"{', '.join(made.proxies)}, joined by {made.rule}"
+            for name, made in NAMED.items()
+        }
     if kind is Kind.models:
         return {name: models.summary(name) for name in models.names()}
     from zcproxy import tables

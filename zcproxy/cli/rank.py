@@ -156,12 +156,14 @@ def rank(
 
 def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
     """A file of scores with the counts that the combination needs, and what it is."""
+    from zcproxy.analysis import NAMED, select_columns
     from zcproxy.cli.evaluation import with_counts
     from zcproxy.store import read_scores
 
     frame = read_scores(path)
     run = frame.attrs
     frame = with_counts(frame, combination.members, run.get("space"), run.get("dataset"))
+    select_columns(frame, combination.members, NAMED)
     stated = f", {run.get('space')}, protocol {run.get('protocol')}" if run else ""
     return frame, f"{path.name}{stated}"
 
@@ -294,11 +296,13 @@ def write_own(frame: pd.DataFrame, run: Run, names: list[str], out: Path) -> Non
 def check_proxies(combination: Combination) -> None:
     """Raise InputError for a name that is no proxy."""
     from zcproxy import proxies
+    from zcproxy.analysis import NAMED
     from zcproxy.errors import unknown
 
     for name in combination.members:
         if name not in proxies.names():
-            raise unknown("proxy", name, proxies.names(), "zcproxy list proxies shows all")
+            names = [*proxies.names(), *NAMED]
+            raise unknown("proxy or combination", name, names, "zcproxy list shows all")
 
 
 def show(

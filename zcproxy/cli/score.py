@@ -218,6 +218,10 @@ def parse_proxies(text: str) -> list[str]:
     found: dict[str, None] = {}
     for name in wanted:
         if name not in known and name not in groups:
+            from zcproxy.analysis.combine import no_proxy
+
+            if instead := no_proxy(name):
+                raise InputError(instead)
             raise unknown("proxy", name, known, "zcproxy list proxies shows all")
         found |= dict.fromkeys(groups.get(name, [name]))
     return list(found)

@@ -108,7 +108,7 @@ def _column(texts: pd.DataFrame, name: str | None, space: str, path: Path) -> st
         found = f"several columns ({_listed(fitting)}) hold" if fitting else "no column holds"
         raise InputError(
             f"{found} architectures of {space} in {path} (columns: {_listed(texts.columns)}); "
-            "name it: --architecture-column NAME"
+            "name it: zcproxy data import FILE --architecture-column NAME"
         )
     return fitting[0]
 
