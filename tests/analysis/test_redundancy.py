@@ -126,3 +126,8 @@ def test_all_pairs_are_there(scores):
         itertools.combinations(scores, 2)
     )
     assert pairs["spearman_low"].isna().all()
+
+
+def test_one_proxy_is_not_redundant(scores):
+    with pytest.raises(InputError, match="name two or more"):
+        redundancy(scores, ["snip"])

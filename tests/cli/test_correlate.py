@@ -465,3 +465,8 @@ def test_of_all_proxies_those_of_a_sample_are_left_out_where_others_are_whole(fr
     assert whole(part, names, ["all", "zico"]) == (names, [])
     assert whole(part, ["zico", "params"], ["all"]) == (["zico", "params"], [])
     assert whole(frame, names[:2], ["all"]) == (names[:2], [])
+
+
+def test_accuracies_of_another_space_are_refused(scores):
+    with pytest.raises(InputError, match="scores of nasbench201, the table digits201 accuracies"):
+        run("correlate", scores, "--table", "digits201")

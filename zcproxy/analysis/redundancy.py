@@ -20,7 +20,7 @@ from zcproxy.analysis.ranks import Floats
 from zcproxy.analysis.rows import framed, number, spread
 from zcproxy.analysis.similarity import similarity_order
 from zcproxy.analysis.table import Cells
-from zcproxy.errors import MeasureError
+from zcproxy.errors import InputError, MeasureError
 
 __all__ = ["Redundancy", "effective_numbers", "redundancy"]
 
@@ -72,10 +72,12 @@ def redundancy(
     reason. `pairs`: proxy, other, spearman with interval, n. `effective`: measure, value with
     interval, proxies (how many), n.
 
-    Raises InputError for an unknown proxy, MeasureError('degenerate') where fewer than two proxies
-    can be compared on two or more architectures.
+    Raises InputError for an unknown proxy or fewer than two, MeasureError('degenerate') where fewer
+    than two can be compared on two or more architectures.
     """
     values = select_columns(scores, proxies)
+    if len(values.columns) < 2:
+        raise InputError("redundancy is one of several proxies; name two or more")
     failures = {str(name): int(values[name].isna().sum()) for name in values.columns}
     flat = [str(name) for name in values.columns if values[name].nunique() < 2]
     usable = values.drop(columns=flat)

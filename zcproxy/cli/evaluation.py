@@ -105,6 +105,12 @@ def evaluate(
     run = {str(name): value for name, value in scores.attrs.items()}
     name = table or run.get("space") or "nasbench201"
     accuracies = tables.load(name)
+    theirs = accuracies.attrs.get("space")
+    if run.get("space") and theirs and run["space"] != theirs:
+        raise InputError(
+            f"{path} holds scores of {run['space']}, the table {name} accuracies of {theirs}; "
+            "choose another one with --table"
+        )
     column = chosen_accuracy(
         accuracies, accuracy, run.get("dataset"), name, release_of(run.get("protocol"))
     )
