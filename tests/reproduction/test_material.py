@@ -13,6 +13,7 @@ from zcproxy.errors import InputError
 from zcproxy.reproduction import missing, published
 from zcproxy.reproduction.choice import batch_matters, chosen, images_matter
 from zcproxy.reproduction.material import joined
+from zcproxy.sampling import place
 
 SPACE = spaces.get("nasbench201")
 ALL = SPACE.architectures()
@@ -257,3 +258,24 @@ def test_what_says_nothing_of_a_network_is_no_score(kind: str) -> None:
     assert both.covered("snip", "all") == 6
     assert both.values("snip", "all", "cifar10").loc[ALL[2]] == 3.0
     assert both.origin("snip") == ("a", "b")
+
+
+def test_a_sample_of_their_batch_size_goes_before_all_of_another() -> None:
+    row = wanted("nas_bench_suite_zero", "cifar10", "spearman", "grasp")
+    noise = np.random.default_rng(0).normal(size=len(ALL))
+    whole = frame(range(len(ALL)), {"batch_size": 64}, grasp=noise)
+    first = sorted(range(len(ALL)), key=lambda i: place(ALL[i]))
+    theirs = {"protocol": "nas_bench_suite_zero", "batch_size": 32}
+    for scored, expected in ((1200, "theirs"), (200, "whole")):
+        part = frame(range(len(ALL)), theirs, grasp=noise)
+        waiting = first[scored:]
+        part.loc[waiting, "grasp"] = np.nan
+        part["grasp_failure"] = None
+        part.loc[waiting, "grasp_failure"] = "not_scored"
+        found = chosen(row, joined([("whole", whole), ("theirs", part)]))
+        assert found is not None
+        assert found.origin("grasp") == (expected,)
+    best = wanted("nas_bench_suite_zero", "cifar10", "top", "grasp")  # which needs all
+    found = chosen(best, joined([("whole", whole), ("theirs", part)]))
+    assert found is not None
+    assert found.origin("grasp") == ("whole",)

@@ -16,7 +16,7 @@ from zcproxy.errors import MeasureError
 from zcproxy.numerals import compact, decimal
 from zcproxy.protocols import batch_in_words
 from zcproxy.reproduction.choice import batch_matters, chosen, images_matter, implemented
-from zcproxy.reproduction.material import Scored, architectures, size
+from zcproxy.reproduction.material import SAMPLED, Scored, architectures, size
 from zcproxy.reproduction.published import Published
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ BEST = 0.1
 
 WIDEST = 0.1
 """An interval of a sample that is wider than this says too little for a verdict."""
-
-SAMPLED = ("spearman", "kendall", "scores")
-"""Statistics that are compared on a sample, too; the best tenth and pairs need all."""
 
 RULE = (
     "reproduced: ours is at most .03 from the published value, or the published value lies in our "
@@ -194,7 +191,7 @@ def _cell(
     values = scored.values(row.proxy, row.subset, row.dataset)
     sample: list[str] = []
     if there < about["of"] and row.statistic in SAMPLED:
-        sample = scored.sampled(row.proxy, row.subset, values)
+        sample = scored.sampled(row.proxy, row.subset)
     if there < about["of"] and not sample:
         lack = f"not comparable because only {there:,} of {about['of']:,} are scored"
         return Cell(row, n=there, obstacle=lack, **about)

@@ -11,7 +11,7 @@ from zcproxy import proxies
 from zcproxy.analysis import Combination
 from zcproxy.datasets.catalogue import stands_for
 from zcproxy.protocols import NOISE, get
-from zcproxy.reproduction.material import SPACE, Scored, counted, size
+from zcproxy.reproduction.material import SAMPLED, SPACE, Scored, counted, size
 from zcproxy.reproduction.published import Published
 
 __all__ = ["Missing", "batch_matters", "chosen", "images_matter", "implemented", "missing"]
@@ -51,10 +51,11 @@ def members(wanted: Published) -> list[str]:
 def chosen(wanted: Published, material: Sequence[Scored]) -> Scored | None:
     """The run to compare a published number with, or None.
 
-    Of the runs under one of its protocols on its data set, or on one that stands for it: the one
-    that has most of the subset scored, then, as far as it matters to the proxy, the data set
-    itself and their batch size; then the protocol named first, and the lowest seeds. Counts need
-    no run.
+    Of the runs under one of its protocols on its data set, or on one that stands for it: one that
+    has all of the subset scored, or a random sample that can be compared. Of these, as far as it
+    matters to the proxy, one on the data set itself and of their batch size; then the one that has
+    most of the subset, the protocol named first, and the lowest seeds. Where no run has enough, the
+    one that has most. Counts need no run.
     """
     if set(members(wanted)) <= set(proxies.COUNTS):
         return counted(wanted.dataset)
@@ -76,10 +77,16 @@ def _preference(wanted: Published, scored: Scored) -> tuple[Any, ...]:
     run = scored.run
     elsewhere = run.get("dataset") != wanted.dataset
     other_size = run.get("batch_size") != wanted.batch_size
+    covered = scored.covered(wanted.proxy, wanted.subset)
+    enough = covered == size(wanted.subset) or (
+        wanted.statistic in SAMPLED and bool(scored.sampled(wanted.proxy, wanted.subset))
+    )
     return (
-        -scored.covered(wanted.proxy, wanted.subset),
+        not enough,
+        0 if enough else -covered,
         elsewhere and images_matter(wanted.proxy, scored),
         other_size and batch_matters(wanted.proxy),
+        -covered,
         wanted.protocols.index(run["protocol"]),
         elsewhere,
         other_size,

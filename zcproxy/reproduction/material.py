@@ -18,9 +18,12 @@ from zcproxy.sampling import FEWEST, beginning
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SPACE", "Scored", "architectures", "counted", "joined", "size"]
+__all__ = ["SAMPLED", "SPACE", "Scored", "architectures", "counted", "joined", "size"]
 
 SPACE = "nasbench201"
+
+SAMPLED = ("spearman", "kendall", "scores")
+"""Statistics that are compared on a sample, too; the best tenth and pairs need all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,7 @@ class Scored:
     run: dict[str, Any]
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _covered: dict[tuple[str, str], int] = field(init=False, repr=False, default_factory=dict)
+    _samples: dict[tuple[str, str], list[str]] = field(init=False, repr=False, default_factory=dict)
     _within: dict[str, pd.Series[bool]] = field(init=False, repr=False, default_factory=dict)
 
     @property
@@ -63,28 +67,33 @@ class Scored:
         outside the network (`zcproxy.kinds.UNKNOWN`), is none.
         """
         if (proxy, subset) not in self._covered:
-            there = self._members(subset).copy()
-            for name in Combination.parse(proxy).members:
-                if name not in proxies.COUNTS:
-                    there &= _known(self.frame, name)
-            self._covered[proxy, subset] = int(there.sum())
+            self._covered[proxy, subset] = int(self._there(proxy, subset).sum())
         return self._covered[proxy, subset]
 
-    def sampled(self, proxy: str, subset: str, values: pd.Series[float]) -> list[str]:
+    def _there(self, proxy: str, subset: str) -> pd.Series[bool]:
+        """Which rows are of a subset and scored by a proxy, or by all of a combination."""
+        there = self._members(subset).copy()
+        for name in Combination.parse(proxy).members:
+            if name not in proxies.COUNTS:
+                there &= _known(self.frame, name)
+        return there
+
+    def sampled(self, proxy: str, subset: str) -> list[str]:
         """Scored architectures of a subset that are a random sample of it; empty without one.
 
-        `values` are those of the subset, as `values` gives them. See `zcproxy.sampling`; they are
-        none if they are fewer than its `FEWEST`.
+        See `zcproxy.sampling`; they are none if they are fewer than its `FEWEST`.
         """
-        frame = self.frame.set_index("architecture")
-        waiting: set[str] = set()
-        for name in Combination.parse(proxy).members:
-            if name + FAILURE in frame.columns:
-                waiting.update(frame.index[frame[name + FAILURE] == NOT_SCORED])
-        known = set(values.index)
-        order = beginning(architectures(subset), set(frame.index) - waiting)
-        found = [name for name in order if name in known]
-        return found if len(found) >= FEWEST else []
+        if (proxy, subset) not in self._samples:
+            frame = self.frame.set_index("architecture")
+            waiting: set[str] = set()
+            for name in Combination.parse(proxy).members:
+                if name + FAILURE in frame.columns:
+                    waiting.update(frame.index[frame[name + FAILURE] == NOT_SCORED])
+            known = set(self.frame["architecture"][self._there(proxy, subset)])
+            order = beginning(architectures(subset), set(frame.index) - waiting)
+            found = [name for name in order if name in known]
+            self._samples[proxy, subset] = found if len(found) >= FEWEST else []
+        return self._samples[proxy, subset]
 
     def _members(self, subset: str) -> pd.Series[bool]:
         """Which rows are of a subset."""
