@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from zcproxy import spaces
 from zcproxy.cli.analyze import analyze_app
 from zcproxy.cli.analyze.findings import Section, widths
-from zcproxy.errors import DataError, InputError, MeasureError
+from zcproxy.errors import DataError, InputError
 from zcproxy.store import write_scores
 
 N = 60
@@ -250,7 +250,7 @@ def test_redundancy(make):
     text = run("redundancy", path, "--resamples", 10)
     assert "How many proxies in effect" in text
     assert "live_convs" in text
-    with pytest.raises(MeasureError, match="1 of 1 proxies"):
+    with pytest.raises(InputError, match="name two or more"):
         run("redundancy", path, "--proxies", "snip")
 
 
@@ -358,8 +358,10 @@ def test_hardware(make, table, devices):
 
 
 def test_hardware_is_of_one_space(make, table, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="the scores of digits201"):
+    with pytest.raises(InputError, match="holds scores of digits201"):
         run("hardware", make("a", space="digits201"), "--table", table)
+    with pytest.raises(InputError, match="the costs of devices are of nasbench201, the scores of"):
+        run("hardware", make("c", space="digits201"))
     monkeypatch.setenv("ZCPROXY_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="no costs of devices found"):
