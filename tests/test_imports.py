@@ -41,7 +41,7 @@ SCORES = (
     ("blocks", "feature_maps"),
     ("recorder", "scale_invariance", "weights"),
     ("probe",),
-    ("cell_*", "per_image", "signs", "stacked_*"),
+    ("cell_*", "per_image", "stacked_*"),
     ("saliencies",),
     ("proxies",),
     ("scoring",),

@@ -31,7 +31,7 @@ from zcproxy.errors import InputError, MeasureError, is_shortage, kind_of
 from zcproxy.graph import longest_path, reached
 from zcproxy.leaves import Inputs, batch_leaves, ones_like_first, parameter_leaves, places, usable
 from zcproxy.protocols import Protocol
-from zcproxy.recorder import Linearizer, Recorder
+from zcproxy.recorder import Linearizer, Recorder, Signs
 from zcproxy.scale_invariance import scale_invariant
 from zcproxy.second_order import without_weight_gradients
 from zcproxy.undisturbed import training_mode, undisturbed_randomness
@@ -222,6 +222,26 @@ class Probe:
                 kernel += 2 * both - each[:, None] - each[None, :] + width
                 units += width
         return kernel, units
+
+    @cached_property
+    def sign_kernels(self) -> dict[str, Tensor]:
+        """In how many outputs of a layer two images are both positive or both not, (N, N) float64.
+
+        By the name of its weight, for every convolution and linear layer that runs on the batch, in
+        evaluation mode. A weight that is used several times has the sum. Exact integers, for layers
+        of up to 16 million outputs per image. One forward pass.
+        """
+        weights = {weight.name: self.weight(weight.name) for weight in self.weights}
+        signs = Signs({id(values): name for name, values in weights.items()})
+        self.again(self.inputs, signs, weights, training=False)
+        for name, kernel in signs.kernels.items():
+            if len(kernel) != self.batch_size:
+                raise MeasureError(
+                    "not_applicable",
+                    f"the layer of {name} has {len(kernel)} rows for {self.batch_size} images, so "
+                    "its outputs cannot be told apart from images",
+                )
+        return signs.kernels
 
     @cached_property
     def unit_codes(self) -> Tensor:

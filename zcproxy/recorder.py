@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from zcproxy import second_order
+from zcproxy.errors import MeasureError
 from zcproxy.patterns import packed, packing
 
-__all__ = ["WEIGHTED", "Linearizer", "Recorder"]
+__all__ = ["Linearizer", "Recorder", "Signs"]
 
 _LINEAR = (F.linear,)
 _CONVOLUTIONS = (
@@ -23,7 +24,7 @@ _CONVOLUTIONS = (
     *(torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d),
 )
 
-WEIGHTED = (*_LINEAR, *_CONVOLUTIONS)
+_WEIGHTED = (*_LINEAR, *_CONVOLUTIONS)
 """Functions of layers, whose second argument is the weight."""
 
 
@@ -182,7 +183,7 @@ class Recorder(TorchFunctionMode):
         if (self._patterns or self._codes) and func in _PIECEWISE:
             return self._switch(func, args, kwargs)
         result = self._call(func, args, kwargs)
-        if self._activations and func in WEIGHTED:
+        if self._activations and func in _WEIGHTED:
             self._note(func, args, kwargs, result)
         return result
 
@@ -322,6 +323,53 @@ class Linearizer(TorchFunctionMode):
         if func in self._identities:
             return args[0] if args else kwargs["input"]
         return func(*args, **kwargs)
+
+
+class Signs(TorchFunctionMode):
+    """Counts equal signs of all pairs of rows that a layer gives out.
+
+    Args:
+        weights: names of the weights of layers, by the identity of the tensor.
+    """
+
+    def __init__(self, weights: Mapping[int, str]) -> None:
+        super().__init__()
+        self._weights = weights
+        self.kernels: dict[str, Tensor] = {}
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func in _WEIGHTED:
+            weight = args[1] if len(args) > 1 else kwargs["weight"]
+            name = self._weights.get(id(weight))
+            if name is not None:
+                self._add(name, result)
+        return result
+
+    def _add(self, name: str, given_out: Tensor) -> None:
+        rows = len(given_out) if given_out.dim() else 1
+        positive = torch.gt(given_out.detach(), 0).reshape(rows, -1).float()
+        agreements = _equal_signs(positive)
+        before = self.kernels.get(name)
+        if before is not None and before.shape != agreements.shape:
+            raise MeasureError(
+                "not_applicable", f"the layer of {name} has {len(before)} rows once, then {rows}"
+            )
+        self.kernels[name] = agreements if before is None else before + agreements
+
+
+def _equal_signs(positive: Tensor) -> Tensor:
+    """x x' + (1 - x) (1 - x)' of rows of zeros and ones, by one product."""
+    both = (positive @ positive.T).double()
+    each = both.diagonal()
+    return 2 * both - each[:, None] - each[None, :] + positive.shape[1]
 
 
 def _convolution(

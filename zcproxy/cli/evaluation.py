@@ -32,9 +32,6 @@ BASELINE = "live_params"
 LEAST = 30
 """Architectures of a sample that is taken in place of all that happen to be scored."""
 
-PART = 0.01
-"""The share of architectures not scored yet from which on a proxy has a sample of them."""
-
 TRAINED_ONCE = ("digits201",)
 """Spaces whose accuracies are those of networks, each under one of its strings.
 
@@ -175,6 +172,7 @@ def whole(
 
     What is `asked` for by name stays, and all do where none is scored throughout.
     """
+    from zcproxy.analysis.table import PART
     from zcproxy.kinds import FAILURE, NOT_SCORED
     from zcproxy.proxies import COUNTS
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zcproxy.probe import Probe
 from zcproxy.saliencies.snip import snip as connection_sensitivity
-from zcproxy.signs import sign_kernels
 from zcproxy.totals import signal_times_expressivity
 
 PASSES = ("again",)
@@ -31,4 +30,4 @@ def t_cet_snip(probe: Probe) -> float:
     2023, by the authors' code (the paper could not be read). Differs: of a singular K_l their
     code takes what rounding in float32 leaves of the determinant, or 0 where that is nothing.
     """
-    return signal_times_expressivity(connection_sensitivity(probe), sign_kernels(probe))
+    return signal_times_expressivity(connection_sensitivity(probe), probe.sign_kernels)

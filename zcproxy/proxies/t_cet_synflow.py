@@ -5,7 +5,6 @@ from __future__ import annotations
 from zcproxy.probe import Probe
 from zcproxy.proxies.snr_synflow import snr_synflow
 from zcproxy.saliencies.synflow import synflow as synaptic_flow
-from zcproxy.signs import sign_kernels
 from zcproxy.totals import signal_times_expressivity
 
 PASSES = ("again",)
@@ -29,4 +28,4 @@ def t_cet_synflow(probe: Probe) -> float:
     2023, by the authors' code; differs as `t_cet_snip`.
     """
     snr_synflow(probe)  # raises for weights that are not finite, and for an overflow
-    return signal_times_expressivity(synaptic_flow(probe), sign_kernels(probe))
+    return signal_times_expressivity(synaptic_flow(probe), probe.sign_kernels)
