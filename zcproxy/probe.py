@@ -31,7 +31,7 @@ from zcproxy.errors import InputError, MeasureError, is_shortage, kind_of
 from zcproxy.graph import longest_path, reached
 from zcproxy.leaves import Inputs, batch_leaves, ones_like_first, parameter_leaves, places, usable
 from zcproxy.protocols import Protocol
-from zcproxy.recorder import Linearizer, Recorder, Signs
+from zcproxy.recorder import Linearizer, Recorder, Signs, agreements
 from zcproxy.scale_invariance import scale_invariant
 from zcproxy.second_order import without_weight_gradients
 from zcproxy.undisturbed import training_mode, undisturbed_randomness
@@ -217,9 +217,7 @@ class Probe:
                         f"an activation has {len(on)} rows for {images} images, so its units "
                         "cannot be told apart from images",
                     )
-                both = on
-                each = both.diagonal()
-                kernel += 2 * both - each[:, None] - each[None, :] + width
+                kernel += agreements(on, width)
                 units += width
         return kernel, units
 

@@ -16,7 +16,7 @@ from zcproxy import second_order
 from zcproxy.errors import MeasureError
 from zcproxy.patterns import packed, packing
 
-__all__ = ["Linearizer", "Recorder", "Signs"]
+__all__ = ["Linearizer", "Recorder", "Signs", "agreements"]
 
 _LINEAR = (F.linear,)
 _CONVOLUTIONS = (
@@ -356,20 +356,22 @@ class Signs(TorchFunctionMode):
     def _add(self, name: str, given_out: Tensor) -> None:
         rows = len(given_out) if given_out.dim() else 1
         positive = torch.gt(given_out.detach(), 0).reshape(rows, -1).float()
-        agreements = _equal_signs(positive)
+        equal = agreements((positive @ positive.T).double(), positive.shape[1])
         before = self.kernels.get(name)
-        if before is not None and before.shape != agreements.shape:
+        if before is not None and before.shape != equal.shape:
             raise MeasureError(
                 "not_applicable", f"the layer of {name} has {len(before)} rows once, then {rows}"
             )
-        self.kernels[name] = agreements if before is None else before + agreements
+        self.kernels[name] = equal if before is None else before + equal
 
 
-def _equal_signs(positive: Tensor) -> Tensor:
-    """x x' + (1 - x) (1 - x)' of rows of zeros and ones, by one product."""
-    both = (positive @ positive.T).double()
-    each = both.diagonal()
-    return 2 * both - each[:, None] - each[None, :] + positive.shape[1]
+def agreements(together: Tensor, units: int) -> Tensor:
+    """In how many units images are equally on or off, from in how many they are on together.
+
+    (N, N) from (N, N): x x' + (1 - x) (1 - x)' for rows x of zeros and ones, from x x'.
+    """
+    each = together.diagonal()
+    return 2 * together - each[:, None] - each[None, :] + units
 
 
 def _convolution(

@@ -71,3 +71,15 @@ def test_disconnected() -> None:
     network = space.network("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     batch = torch.randn(4, 3, 32, 32), torch.arange(4)
     assert zcproxy.score(network, *batch, ["t_cet_synflow"]) == {"t_cet_synflow": 0}
+
+
+def test_both_are_made_of_one_more_forward_pass(case: Any) -> None:
+    calls: list[None] = []
+    case.network.register_forward_pre_hook(lambda _module, _inputs: calls.append(None))
+    batch = images(case)
+    counts = []
+    for names in (["snip", "synflow"], ["t_cet_snip", "t_cet_synflow"]):
+        calls.clear()
+        zcproxy.score(case.network, *batch, names)
+        counts.append(len(calls))
+    assert counts[1] == counts[0] + 1
