@@ -187,7 +187,8 @@ def test_what_is_missing_is_told_as_commands() -> None:
     start = "zcproxy score --space nasbench201 --dataset"
     assert commands == [
         f"{start} cifar10 --protocol abdelfattah2021 --proxies "
-        "grad_norm,snip,grasp,fisher,synflow,jacob_cov",
+        "grad_norm,grasp,fisher,jacob_cov,synflow,snip",  # the last two for vote, of one run
+        f"{start} cifar10 --protocol clean --proxies snip,synflow",
         f"{start} elsewhere --protocol abdelfattah2021 --proxies "
         "grad_norm,snip,grasp,fisher,synflow,jacob_cov",
     ]
@@ -227,6 +228,40 @@ def test_their_batch_size_is_in_the_command() -> None:
     rows = [wanted("sota2025", "cifar10", "spearman", name) for name in ("zico", "grad_sign")]
     ends = [need.command.partition("--protocol ")[2] for need in missing(rows, [], {})]
     assert ends == ["clean --proxies zico", "clean --proxies grad_sign --batch-size 128"]
+
+
+@pytest.mark.parametrize(
+    ("run", "end"),
+    [
+        ({}, "clean --proxies grad_sign --batch-size 128"),
+        ({"batch_size": 128, "seed": 1}, "clean --proxies grad_sign --batch-size 128"),
+        ({"batch_size": 32, "dataset": "cifar100"}, "clean --proxies grad_sign --batch-size 128"),
+        ({"batch_size": 128}, "clean --proxies grad_sign --batch-size 128"),
+    ],
+)
+def test_a_run_begun_at_another_batch_size_is_not_gone_on_with(run, end) -> None:
+    rows = [wanted("sota2025", "cifar10", "spearman", "grad_sign")]
+    have = joined([("a", frame(range(2), run, grad_sign=[1.0, 2.0]))])
+    assert [need.command.partition("--protocol ")[2] for need in missing(rows, have, {})] == [end]
+
+
+def test_of_a_stand_in_which_cannot_be_compared_any_run_begun_is_gone_on_with() -> None:
+    rows = [wanted("sota2025", "imagenet16-120", "spearman", "grad_sign")]
+    have = joined([("a", frame(range(2), {"dataset": "elsewhere"}, grad_sign=[1.0, 2.0]))])
+    place = {"imagenet16-120": "elsewhere"}
+    assert missing(rows, have, place)[0].command.endswith(
+        "clean --proxies grad_sign --batch-size 128"
+    )
+    standin = "imagenet16-120-standin"
+    have = joined([("a", frame(range(2), {"dataset": standin}, grad_sign=[1.0, 2.0]))])
+    assert missing(rows, have, {"imagenet16-120": standin})[0].batch_size is None
+
+
+def test_without_a_batch_its_size_does_not_matter() -> None:
+    rows = [wanted("abdelfattah2021", "cifar10", "spearman", "synflow")]
+    have = joined([("a", frame(range(2), {"batch_size": 32}, synflow=[1.0, 2.0]))])
+    (need,) = missing(rows, have, {})
+    assert (need.protocol, need.batch_size) == ("clean", 32)
 
 
 def test_how_scores_were_made_is_told_with_an_unusual_batch_size() -> None:

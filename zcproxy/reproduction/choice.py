@@ -111,20 +111,44 @@ def missing(
 ) -> list[Missing]:
     """What has to be scored: by data set, protocol and batch, the proxies that no run has in full.
 
-    `datasets` names for a data set the one to score in its place, where its images are not here.
+    `datasets` names for a data set the one to score in its place, where its images are not here. A
+    run that is begun is gone on with where it can be compared as well as a new one.
     """
     lacking: dict[tuple[str, str, int | None], list[str]] = {}
     for row in wanted:
         place = datasets.get(row.dataset, row.dataset)
-        if not implemented(row) or _complete(row, chosen(row, material), place):
+        if not implemented(row):
             continue
-        known = lacking.setdefault((place, row.protocols[0], row.images), [])
+        begun = chosen(row, material)
+        if _complete(row, begun, place):
+            continue
+        known = lacking.setdefault((place, *_how(row, begun, place)), [])
         measured = [name for name in members(row) if name not in proxies.COUNTS]
         known.extend(name for name in measured if name not in known)
     return [
         Missing(place, protocol, tuple(names), images)
         for (place, protocol, images), names in lacking.items()
     ]
+
+
+def _how(row: Published, begun: Scored | None, place: str) -> tuple[str, int | None]:
+    """Protocol and batch size to score with: of the run begun, or of the protocol named first.
+
+    The batch size is None where it is the protocol's own.
+    """
+    if begun is not None and _as_good(row, begun, place):
+        protocol, images = str(begun.run["protocol"]), begun.run["batch_size"]
+        return protocol, None if images == get(protocol).batch_size else int(images)
+    return row.protocols[0], row.images
+
+
+def _as_good(row: Published, begun: Scored, place: str) -> bool:
+    """Whether a run, once it is whole, is compared as well as one made anew."""
+    run = begun.run
+    if run["dataset"] != place or run.get("seed", 0) or run.get("batch_seed", 0):
+        return False
+    never = place != row.dataset and images_matter(row.proxy, begun)
+    return never or run["batch_size"] == row.batch_size or not batch_matters(row.proxy)
 
 
 def _complete(row: Published, scored: Scored | None, place: str) -> bool:
