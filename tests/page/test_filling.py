@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import replace
@@ -161,8 +162,23 @@ def test_the_facts_are_told(data):
     assert told["Seed of the weights"] == "7"
     assert told["Versions"] == "torch 2.13.0"
     assert told["Without nwot"].startswith("disconnected ")
+    assert told["Scores"] == "4 proxies, 1 with failures"
     assert file["baseline"] == "live_params"
     assert data["command"] == "zcproxy report </script>"
+
+
+def test_what_is_not_scored_yet_is_no_failure(sampled):
+    """A third of nwot, and all of synflow but one; nwot has failures besides."""
+    scores = sampled.scores.copy()
+    waiting = np.arange(len(scores)) % 3 == 0
+    scores.loc[waiting, "nwot"], scores.loc[waiting, "nwot_failure"] = np.nan, "not_scored"
+    scores.loc[1:, "synflow"], scores["synflow_failure"] = np.nan, "not_scored"
+    part = dataclasses.replace(sampled, scores=scores)
+    file = json.loads(Elements(filled([part], QUICK)).scripts[0])["files"][0]
+    told = dict(file["facts"])
+    assert told["Scores"] == "4 proxies, 1 with failures, 2 not scored throughout"
+    assert "not_scored 200" in told["Without nwot"] and "disconnected" in told["Without nwot"]
+    assert told["Without synflow"] == "not_scored 599"
 
 
 def test_cells_or_none(data):

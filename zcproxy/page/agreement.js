@@ -19,7 +19,7 @@ function columnWords(name, table, baseline) {
     partial: [`partial, given\n${baseline}`, "number", `Spearman's correlation of what remains of both rankings after that of ${baseline} is taken out.`],
     n: ["n", "count", "Architectures that entered the coefficients."],
     ties: ["ties", "count", "Architectures that share their score with another one."],
-    failures: ["failures", "count", "Architectures without a value of this proxy."],
+    failures: ["failures", "count", "Architectures that failed under this proxy; those not scored yet are not among them."],
     overlap: [`overlap@${k}`, "number", `Share of the ${k} best by accuracy that the ${k} best by proxy contain; ties are broken at random, exact expectation.`],
     regret: [`regret@${k}`, "points", `Best accuracy minus that of the best among the ${k} best by proxy, in percentage points; exact expectation under ties.`],
   }[what];

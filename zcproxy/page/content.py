@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zcproxy.errors import InputError
-from zcproxy.kinds import FAILURE
+from zcproxy.kinds import FAILURE, NOT_SCORED
 from zcproxy.numerals import count, missing
 from zcproxy.page.packing import LEVELS, Blobs, Coded, grouped, rounded, whole
 from zcproxy.report_text import DATASETS, Source, accuracy_label, best_first, versions
@@ -186,10 +186,12 @@ def facts(
         yield "Seed of the weights", str(run.get("seed", "not stated"))
     else:
         yield "Protocol", "the file of scores does not tell"
-    lacking = sum(part.scores[name].isna().any() for name in names)
+    failed = sum(set(kinds) != {NOT_SCORED} for kinds in told.values())
+    part_way = sum(NOT_SCORED in kinds for kinds in told.values())
     yield "Architectures", f"{count(len(part.scores))}, subset {source.subset}"
     many = "1 proxy" if len(names) == 1 else f"{len(names)} proxies"
-    yield "Scores", f"{many}, {lacking} with failures" if lacking else many
+    many += f", {failed} with failures" if failed else ""
+    yield "Scores", many + (f", {part_way} not scored throughout" if part_way else "")
     for name, kinds in told.items():
         yield f"Without {name}", ", ".join(f"{kind} {count(n)}" for kind, n in kinds.items())
     if len(part.accuracies.columns):
