@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from zcproxy.errors import InputError, reason
+
 __all__ = ["load", "names", "summary", "uses_batch"]
 
 
@@ -21,11 +23,14 @@ def names(path: Iterable[str]) -> tuple[str, ...]:
 
 @cache
 def summary(package: str, name: str) -> str:
-    """First sentence of a measure's docstring, read without running the file."""
+    """First sentence of a measure's docstring, read without running the file.
+
+    Raises: InputError where the file is no Python, or defines no such function.
+    """
     for node in _statements(package, name):
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-    raise ValueError(f"{name}.py of {package} must define a function named {name}")
+    raise _unusable(package, name, f"it defines no function named {name}")
 
 
 @cache
@@ -34,14 +39,14 @@ def uses_batch(package: str, name: str) -> bool:
 
     It may, unless the file says `USES_BATCH = False`, with or without a type.
 
-    Raises: ValueError where the file says anything else than True or False.
+    Raises: InputError where the file says anything else than True or False, or is no Python.
     """
     uses = True
     for node in _statements(package, name):
         if "USES_BATCH" in _assigned(node):
             said = getattr(node, "value", None)
             if not (isinstance(said, ast.Constant) and isinstance(said.value, bool)):
-                raise ValueError(f"{name}.py of {package}: USES_BATCH must be True or False")
+                raise _unusable(package, name, "USES_BATCH must be True or False")
             uses = said.value
     return uses
 
@@ -57,10 +62,31 @@ def _statements(package: str, name: str) -> list[ast.stmt]:
     spec = importlib.util.find_spec(f"{package}.{name}")
     if spec is None or spec.origin is None:
         raise ValueError(f"{package} has no file {name}.py")
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    try:
+        return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    except (SyntaxError, ValueError) as error:  # ValueError: no UTF-8, or zeros
+        raise _unusable(package, name, reason(error)) from error
+
+
+def _unusable(package: str, name: str, why: str) -> InputError:
+    """The error for a measure's file that cannot be used."""
+    place = "/".join(package.split("."))
+    return InputError(f"{place}/{name}.py cannot be used: {why}; mend that, or take the file away")
 
 
 def load(package: str, name: str) -> tuple[Callable[..., Any], frozenset[str]]:
-    """A measure's function, and what its file says in `PASSES` that a probe must record."""
-    module = importlib.import_module(f"{package}.{name}")
-    return getattr(module, name), frozenset(getattr(module, "PASSES", ()))
+    """A measure's function, and what its file says in `PASSES` that a probe must record.
+
+    Raises: InputError where the file cannot be imported, or has no such function.
+    """
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except (Exception, SystemExit) as error:  # a file may be the user's, and raise anything
+        raise _unusable(package, name, reason(error)) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise _unusable(package, name, f"it defines no function named {name}")
+    passes = getattr(module, "PASSES", ())
+    if isinstance(passes, str):
+        raise _unusable(package, name, f'PASSES must be a tuple, such as ("{passes}",)')
+    return function, frozenset(passes)

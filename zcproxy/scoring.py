@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from zcproxy.errors import (
 )
 from zcproxy.kinds import ERROR
 from zcproxy.networks.stacked import StackedNetwork
-from zcproxy.probe import ALONE, Inputs, Loss, Probe
+from zcproxy.probe import ALONE, PASSES, Inputs, Loss, Probe
 from zcproxy.stacked_probe import StackedProbe
-from zcproxy.undisturbed import full_precision, gradients_enabled
+from zcproxy.undisturbed import Kept, full_precision, gradients_enabled
 
 __all__ = ["Result", "ScoreError", "measure", "measure_stacked", "saliency", "score"]
 
@@ -103,13 +104,23 @@ def measure(
     """As `score`, but with a `Result` for every proxy instead of an error for any.
 
     Whatever a proxy raises is its own failure, of kind `error`, and no other proxy's; but an
-    InputError, which says that the network cannot be computed, and a lack of memory are raised.
+    InputError, which says that the network cannot be computed, and a lack of memory are raised. So
+    is a change that it makes to the network, which is put back before the next proxy.
     """
     functions, passes = _functions(proxies)
     how = protocols.get(protocol)
+    results = {}
     with gradients_enabled(), full_precision():
         probe = Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
-        return {name: _result(function, probe) for name, function in functions.items()}
+        kept = Kept(network)
+        for name, function in functions.items():
+            result = _result(function, probe)
+            if changed := kept.put_back():
+                text = f"the proxy changed {changed} of the network; Probe.again runs it unchanged"
+                result = Result(None, ERROR, text, result.seconds)
+                probe = Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
+            results[name] = result
+    return results
 
 
 def measure_stacked(
@@ -230,9 +241,23 @@ def _functions(names: Any) -> tuple[dict[str, Any], frozenset[str]]:
 def _proxy(name: Any) -> tuple[Any, frozenset[str]]:
     known = proxies.names()
     if not isinstance(name, str) or name not in known:
-        hint = f"zcproxy list proxies shows all {len(known)}"
-        raise unknown("proxy", name, known, hint)
-    return catalogue.load("zcproxy.proxies", name)
+        from zcproxy.analysis.combine import no_proxy
+
+        if isinstance(name, str) and (instead := no_proxy(name)):
+            raise InputError(instead)
+        raise unknown("proxy", name, known, f"zcproxy list proxies shows all {len(known)}")
+    try:
+        function, passes = catalogue.load("zcproxy.proxies", name)
+        if wrong := passes - PASSES:
+            raise InputError(f"PASSES of {name}.py: {sorted(wrong)} is none of {sorted(PASSES)}")
+    except InputError as error:
+        return partial(_unusable, str(error)), frozenset()
+    return function, passes
+
+
+def _unusable(why: str, probe: Probe) -> float:
+    """What stands for a proxy whose file cannot be used: a failure of it alone."""
+    raise MeasureError(ERROR, why)
 
 
 def _result(function: Any, probe: Probe) -> Result:
@@ -247,7 +272,7 @@ def _result(function: Any, probe: Probe) -> Result:
         failure, message = error.kind, str(error)
     except ZcproxyError:
         raise
-    except Exception as error:  # a proxy may be the user's code, and raise anything
+    except (Exception, SystemExit) as error:  # a proxy may be the user's code, and raise anything
         if is_shortage(error):
             raise
         failure, message = ERROR, reason(error)

@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["full_precision", "gradients_enabled", "training_mode", "undisturbed_randomness"]
+__all__ = [
+    "Kept",
+    "full_precision",
+    "gradients_enabled",
+    "training_mode",
+    "undisturbed_randomness",
+]
 
 
 @contextlib.contextmanager
@@ -58,6 +64,40 @@ def training_mode(network: nn.Module, training: bool = True) -> Iterator[None]:
     finally:
         for module, was in before.items():
             module.training = was
+
+
+class Kept:
+    """The parameters, buffers and modes of a network, to tell whether they were changed.
+
+    A change is seen by torch's counter of writes to a tensor, which costs next to nothing; what is
+    written through `.data` is not counted. The values are copies.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._modes = [(module, module.training) for module in network.modules()]
+        tensors: dict[str, Tensor] = {**dict(network.named_parameters())}
+        tensors |= dict(network.named_buffers())
+        self._tensors = tensors
+        self._values = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._writes = self._counted()
+
+    def put_back(self) -> str:
+        """Undo what was changed since; gives the name of one such thing, empty if nothing was."""
+        now = self._counted()
+        changed = [name for name, writes in now.items() if writes != self._writes[name]]
+        if changed:  # batch norm's statistics are not counted, but the number of its batches is
+            with torch.no_grad():
+                for name, tensor in self._tensors.items():
+                    tensor.copy_(self._values[name])
+        self._writes = self._counted() if changed else now
+        for module, training in self._modes:
+            if module.training != training:
+                module.training = training
+                changed.append("the mode")
+        return changed[0] if changed else ""
+
+    def _counted(self) -> dict[str, int]:
+        return {n: 0 if t.is_inference() else t._version for n, t in self._tensors.items()}
 
 
 @contextlib.contextmanager

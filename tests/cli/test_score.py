@@ -23,13 +23,14 @@ from zcproxy import spaces, tables
 from zcproxy.cli.running import default_store, describe, write_kept
 from zcproxy.cli.score import parse_proxies, score
 from zcproxy.configuration import Configuration
-from zcproxy.errors import DataError, InputError, StoreError
+from zcproxy.errors import DataError, InputError, InterruptedRun, StoreError
 from zcproxy.runs import Progress
 from zcproxy.store import Row, Store, read_scores, write_scores
 
 SPACE = spaces.get("digits201")
 CONV = "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
 DEAD = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|"
+OTHER = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|"
 NONE = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 DIGITS = ("--space", "digits201", "--dataset", "digits", "--batch-size", "16")
 
@@ -185,7 +186,8 @@ def test_every_kind_of_failure_has_one_line_with_an_example(folder: Path) -> Non
     place = lines.index("failed scores  1 disconnected, 2 error")
     assert lines[place + 1].startswith("  disconnected such as jacob_cov: no path leads")
     assert lines[place + 2] == "  error        such as snip: ZeroDivisionError: division by zero"
-    assert lines[place + 3].startswith("time ")
+    assert lines[place + 3] == "  (--retry tries crashed, memory, error again)"
+    assert lines[place + 4].startswith("time ")
 
 
 def test_a_table_of_another_run_is_not_overwritten(folder: Path) -> None:
@@ -240,6 +242,55 @@ def test_a_score_of_the_file_goes_before_a_crash_of_the_store(folder: Path) -> N
         connection.execute("UPDATE scores SET value = NULL, failure = 'crashed'")
     assert "failed scores  none" in call(*common, "--store", "s.sqlite").stdout
     assert read_scores(folder / "s.csv")["snip"].equals(first["snip"])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_changed_proxies_are_scored_anew(folder: Path, lost: bool) -> None:
+    """In the store and in the file, and for the architectures asked for alone."""
+    names, one = write(folder / "names.txt", CONV, OTHER), write(folder / "one.txt", CONV)
+    common = (*DIGITS, "--proxies", "snip,nwot", "--store", "s.sqlite", "--out", "s.csv")
+    call(*common, "--architectures", names)
+    right = read_scores(folder / "s.csv")
+    with sqlite3.connect(folder / "s.sqlite") as connection:
+        connection.execute("UPDATE scores SET value = 7")
+    (folder / "s.csv").unlink()
+    call(*common, "--architectures", names)
+    assert set(read_scores(folder / "s.csv")["snip"]) == {7.0}
+    if lost:
+        (folder / "s.sqlite").unlink()
+    result = call(*common, "--architectures", one, "--rescore", "snip")
+    assert "1 distinct, 1 scored now" in result.stdout
+    found = read_scores(folder / "s.csv")
+    assert found["snip"].tolist() == [right["snip"][0], 7.0]
+    assert found["nwot"].tolist() == [7.0, 7.0]
+
+
+def test_what_is_to_be_scored_anew_is_gone_from_the_file_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the same command without the option took the old scores for those of a stopped run."""
+    names = write(folder / "names.txt", CONV, OTHER)
+    common = (*DIGITS, "--proxies", "snip,nwot", "--architectures", names, "--out", "s.csv")
+    call(*common)
+
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("zcproxy.runs.run", stopped)
+        with pytest.raises(InterruptedRun, match="the same command without --rescore goes on"):
+            call(*common, "--rescore", "snip")
+    left = read_scores(folder / "s.csv")
+    assert set(left["snip_failure"]) == {"not_scored"} and left["nwot"].notna().all()
+    assert "2 distinct, 2 scored now" in call(*common).stdout
+
+
+def test_only_what_is_asked_for_can_be_scored_anew(folder: Path) -> None:
+    names = write(folder / "names.txt", CONV)
+    with pytest.raises(InputError, match="--rescore nwot: not among --proxies"):
+        call(*DIGITS, "--proxies", "snip", "--architectures", names, "--rescore", "nwot")
+    with pytest.raises(InputError, match="no proxy named 'nwott'; did you mean 'nwot'"):
+        call(*DIGITS, "--proxies", "snip", "--architectures", names, "--rescore", "nwott")
 
 
 def test_columns_of_other_programs_are_not_lost(folder: Path) -> None:

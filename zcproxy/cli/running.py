@@ -26,6 +26,7 @@ __all__ = [
     "cores",
     "default_store",
     "describe",
+    "forgotten",
     "run_kept",
     "scores_of",
     "with_adopted",
@@ -58,8 +59,12 @@ def run_kept(
     device: str = "cpu",
     stack: int | None = None,
     limit: float | None = None,
+    again: str = "the same command",
 ) -> Summary:
-    """Run with progress on standard error; Ctrl-C says what is kept and exits 130."""
+    """Run with progress on standard error; Ctrl-C says what is kept and exits 130.
+
+    `again` is what goes on from there, in words.
+    """
     from zcproxy.runs import run
 
     last: list[Progress] = []
@@ -86,7 +91,7 @@ def run_kept(
     except KeyboardInterrupt:
         kept = f"{last[0].done:,} of {last[0].total:,} networks are" if last else "all so far is"
         raise InterruptedRun(
-            f"stopped: {kept} kept in {store}; the same command goes on from there"
+            f"stopped: {kept} kept in {store}; {again} goes on from there"
         ) from None
 
 
@@ -118,6 +123,22 @@ def with_adopted(
     with Store.open(store, configuration) as opened:
         adopt(opened, spaces.get(configuration.space), there, file.name)
     return rows, columns
+
+
+def forgotten(
+    store: Path, configuration: Configuration, architectures: Sequence[str], proxies: Sequence[str]
+) -> int:
+    """Delete the scores of these architectures by these proxies from a store; how many it had."""
+    from zcproxy import spaces
+    from zcproxy.store import Store
+
+    space = spaces.get(configuration.space)
+    networks = {space.key(architecture) for architecture in architectures}
+    with Store.open(store, configuration) as opened:
+        found = [(row.network, row.proxy) for row in opened.rows() if row.proxy in set(proxies)]
+        old = [cell for cell in found if cell[0] in networks]
+        opened.forget(old)
+    return len(old)
 
 
 def scores_of(store: Path, architectures: Sequence[str], proxies: Sequence[str]) -> pd.DataFrame:

@@ -15,7 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from zcproxy.cli.progress import duration
-from zcproxy.cli.running import cores, default_store, run_kept, with_adopted, write_kept
+from zcproxy.cli.running import (
+    cores,
+    default_store,
+    forgotten,
+    run_kept,
+    with_adopted,
+    write_kept,
+)
 from zcproxy.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -116,6 +123,14 @@ def score(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again what crashed or met an unexpected error.")
     ] = False,
+    rescore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Proxies whose old scores of these architectures, in the store and in --out, are "
+            "deleted first, as after a change of their files. To resume, leave it out.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score architectures of a space, or one model, by zero-cost proxies.
@@ -144,11 +159,12 @@ def score(
     if (space is None) == (model is None):
         raise InputError("give either --space NAME or --model package.module:factory")
     if model is not None:
-        of_a_space = (architectures, table, sample, store, out, workers, ray, stack, minutes)
+        of_a_space = [architectures, table, sample, store, out, workers, ray, stack, minutes]
+        of_a_space += [rescore]
         if device != "cpu" or any(option is not None for option in of_a_space):
             raise InputError(
                 "--architectures, --table, --sample, --workers, --ray, --device, --stack, "
-                "--minutes, --store and --out belong to --space"
+                "--minutes, --rescore, --store and --out belong to --space"
             )
         _score_model(
             model, dataset or "cifar10", names, protocol, batch_size, batch_seed, seed, as_json
@@ -158,6 +174,11 @@ def score(
     from zcproxy.store.frame import check_output, check_replaced
 
     chosen = _architectures(space, architectures, table, sample, sample_seed)
+    anew = [] if rescore is None else parse_proxies(rescore, "--rescore")
+    if others := [name for name in anew if name not in names]:
+        raise InputError(
+            f"--rescore {','.join(others)}: not among --proxies, which would not score it"
+        )
     if out is not None:
         check_output(out)
     from zcproxy import spaces
@@ -178,6 +199,8 @@ def score(
         there = check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
         if there is not None:
             written = with_adopted(place, setup.configuration, there, out, *written)
+    if anew and forgotten(place, setup.configuration, chosen, anew) and out is not None:
+        write_kept(place, *written, out)  # else a run that is stopped took them from it again
     if workers is None and ray is None:
         workers = _processes(device)
     summary = run_kept(
@@ -191,6 +214,7 @@ def score(
         device=device,
         stack=stack,
         limit=None if minutes is None else 60 * minutes,
+        again="the same command" + (" without --rescore" if anew else ""),
     )
     if out is not None:
         write_kept(place, *written, out)
@@ -206,7 +230,7 @@ def _processes(device: str) -> int:
     return cores() if device == "cpu" else WORKERS
 
 
-def parse_proxies(text: str) -> list[str]:
+def parse_proxies(text: str, option: str = "--proxies") -> list[str]:
     """The proxies of a comma-separated list, each once, in its order; `cheap`, `all` are many."""
     from zcproxy import proxies
 
@@ -214,7 +238,7 @@ def parse_proxies(text: str) -> list[str]:
     groups = {"all": known, "cheap": proxies.cheap()}
     wanted = [name.strip() for name in text.split(",") if name.strip()]
     if not wanted:
-        raise InputError("--proxies names none; give names separated by commas, cheap, or all")
+        raise InputError(f"{option} names none; give names separated by commas, cheap, or all")
     found: dict[str, None] = {}
     for name in wanted:
         if name not in known and name not in groups:
@@ -269,6 +293,8 @@ def _of_table(space: str, table: str, size: int | None, seed: int) -> list[str]:
 def _print_summary(
     summary: Summary, proxies: Sequence[str], out: Path | None, as_json: bool
 ) -> None:
+    from zcproxy.runs.coordinator import RETRIED
+
     if as_json:
         values = {
             **asdict(summary),
@@ -293,6 +319,8 @@ def _print_summary(
         if name == "failed scores":
             for kind, example in sorted(summary.examples.items()):
                 typer.echo(f"  {kind:<12} such as {example.splitlines()[0]}")
+            if set(summary.failures) & set(RETRIED):
+                typer.echo(f"  (--retry tries {', '.join(RETRIED)} again)")
 
 
 def _score_model(

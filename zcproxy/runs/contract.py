@@ -53,5 +53,10 @@ def environment() -> dict[str, str]:
 
 def crashed(item: Item, cause: str) -> list[Row]:
     """The rows of a network that has used up its attempts; `cause` says how the last one ended."""
-    message = f"{ATTEMPTS} workers died of it ({cause}; short of memory?)"
+    memory = "" if cause.startswith("exit status") else "; short of memory?"
+    message = f"{ATTEMPTS} workers died of it ({cause}{memory})"
+    if len(item.proxies) > 1:
+        message += (
+            f" while {len(item.proxies)} proxies were asked for; --retry with fewer tells of which"
+        )
     return failures(item, CRASHED, message)

@@ -174,11 +174,12 @@ def _failed_rows(store: Store, networks: Container[str], proxies: Container[str]
 
 def _measured(proxies: Sequence[str]) -> list[str]:
     """The proxies that need a network, each once."""
-    from zcproxy.proxies import COUNTS, names
+    from zcproxy.proxies import COUNTS, names, summary
 
     for proxy in proxies:
         if proxy not in names():
             raise unknown("proxy", proxy, names(), "zcproxy list proxies shows all")
+        summary(proxy)  # raises for a file that is no proxy, before anything is scored
     return [proxy for proxy in dict.fromkeys(proxies) if proxy not in COUNTS]
 
 
