@@ -196,3 +196,11 @@ def test_accuracy_columns_in_words():
     assert accuracy_label("x", facts) == "digits valid accuracy, 12 epochs, seed 777"
     facts = {"dataset": "cifar10", "split": "test", "epochs": 200}
     assert accuracy_label("x", facts) == "CIFAR-10 test accuracy, 200 epochs"
+
+
+def test_combinations_are_counted_apart():
+    from zcproxy.report_text import counted
+
+    assert counted(["snip"]) == "1 proxy"
+    assert counted(["snip", "nwot", "blind", "snip+nwot:vote"]) == "2 proxies and 2 combinations"
+    assert counted(["blind"]) == "1 combination"

@@ -59,8 +59,7 @@ def readme(
 ) -> Iterator[str]:
     """The lines of README.md."""
     settings = table.attrs
-    proxies = "1 proxy" if len(table) == 1 else f"{len(table)} proxies"
-    yield f"# Agreement of {proxies} with {label}"
+    yield f"# Agreement of {counted(table['proxy'])} with {label}"
     yield ""
     yield headline(table, label)
     yield ""
@@ -75,6 +74,15 @@ def readme(
     yield from picture_section()
     if source.command:
         yield from ("## Made by", "", "```sh", source.command, "```", "")
+
+
+def counted(names: Iterable[str]) -> str:
+    """How many proxies and combinations there are, in words."""
+    from zcproxy.analysis import NAMED
+
+    made = [name in NAMED or "+" in name for name in names]
+    kinds = ((made.count(False), "proxy", "proxies"), (sum(made), "combination", "combinations"))
+    return " and ".join(f"{n} {one if n == 1 else several}" for n, one, several in kinds if n)
 
 
 def headline(table: pd.DataFrame, label: str) -> str:

@@ -115,8 +115,9 @@ def test_candidates_with_accuracies_of_ones_own(mine, tmp_path):
     with pytest.raises(InputError, match="none of the 20 architectures of mine.csv"):
         part(mine, str(beside), None, "all", "all")
     for text, words in (
-        ("a,b\n1,2\n", "names each candidate once"),
-        ("architecture,b\nx,1\nx,2\n", "names each candidate once"),
+        ("a,b\n1,2\n", "needs a column 'architecture' .*; it has: a, b"),
+        ("architecture;b\nx;1\n", "commas between columns; it has: architecture;b"),
+        ("architecture,b\nx,1\n x ,2\n", "name each candidate once; several times: x"),
         ("architecture,b\nx,y\n", "no column of numbers"),
     ):
         beside.write_text(text)

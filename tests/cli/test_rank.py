@@ -367,3 +367,20 @@ def test_own_models_are_ranked_by_a_combination_of_combinations(tmp_path, monkey
     rows = {row["architecture"]: row for row in json.loads(text.splitlines()[-1])["candidates"]}
     assert rows["narrow"]["score"] is None and rows["conv"]["score"] is not None
     assert "meco: not_applicable" in rows["narrow"]["reason"]
+
+
+def test_a_combination_of_which_hardly_anything_applies_is_refused(tmp_path):
+    """AZ-NAS on models without blocks would be FLOPs under its name."""
+    names = ("az_expressivity", "az_progressivity", "az_trainability")
+    frame = pd.DataFrame({"architecture": ["a", "b", "c"], "flops": [1.0, 2.0, 3.0]})
+    for name in names:
+        frame[name], frame[f"{name}_failure"] = float("nan"), "not_applicable"
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    message = (
+        "az_expressivity, .* of az_nas apply to none of the candidates .* leaves flops; rank by"
+    )
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "s.csv", "--by", "az_nas")
+    frame.loc[0, list(names)[1:]] = 1.0
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    assert "az_nas" in run(tmp_path / "s.csv", "--by", "az_nas")

@@ -465,7 +465,7 @@ def test_search_by_index(visit, sampled):
     settled(page, lambda: page.locator("#search").fill(f"#{index}"))
     assert shown(page) == [row]
     assert page.locator("#spearman").inner_text() == "–"
-    assert "does not exist" in page.locator("#aside").inner_text()
+    assert "needs two architectures" in page.locator("#aside").inner_text()
     settled(page, lambda: page.locator("#search").fill("no such thing"))
     assert shown(page) == []
     assert "No architecture passes" in page.locator("#aside").inner_text()

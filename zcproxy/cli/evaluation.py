@@ -86,7 +86,8 @@ def evaluate(
 ) -> Evaluation:
     """Read scores and accuracies and put them side by side.
 
-    With `comparable`, `all` leaves out proxies of which there is only a sample, see `whole`.
+    With `comparable`, `all` leaves out proxies of which there is only a sample, see `whole`. Of
+    scores of a user's own candidates `table` is a CSV file, see `zcproxy.cli.own`.
 
     Raises DataError for a missing or damaged file or table, InputError for an unknown column,
     proxy or subset (the message lists what there is), and where no scored architecture has an
@@ -94,11 +95,14 @@ def evaluate(
     """
     from zcproxy import spaces, tables
     from zcproxy.analysis import NAMED, combination_notes, select_columns, with_combinations
+    from zcproxy.cli.own import evaluate_own, foreign
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
     if scores.empty:
         raise InputError(f"{path} holds no scores; zcproxy score adds some")
+    if foreign(scores):
+        return evaluate_own(path, scores, table, accuracy, proxies, subset)
     run = {str(name): value for name, value in scores.attrs.items()}
     name = table or run.get("space") or "nasbench201"
     accuracies = tables.load(name)
@@ -274,10 +278,10 @@ def none_known(scores: pd.DataFrame, accuracies: pd.DataFrame, table: str, colum
 
 
 def usable_sizes(sizes: Sequence[int], architectures: int) -> tuple[tuple[int, ...], list[str]]:
-    """Sizes of selections, each once, without those larger than what there is; a note on these."""
+    """Sizes of selections, each once, without those that select all there is; a note on these."""
     distinct = dict.fromkeys(sizes)
-    large = [str(size) for size in distinct if size > architectures]
-    kept = tuple(size for size in distinct if size <= architectures)
+    large = [str(size) for size in distinct if size >= architectures]
+    kept = tuple(size for size in distinct if size < architectures)
     if not large:
         return kept, []
     return kept, [

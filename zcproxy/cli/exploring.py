@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zcproxy.errors import DataError, InputError
+from zcproxy.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +23,7 @@ def part(path: Path, table: str | None, accuracy: str | None, proxies: str, subs
 
     Raises: as `evaluate`.
     """
+    from zcproxy.cli.own import foreign
     from zcproxy.store import read_scores
 
     scores = read_scores(path)
@@ -32,19 +32,6 @@ def part(path: Path, table: str | None, accuracy: str | None, proxies: str, subs
     if foreign(scores):
         return of_user(path, scores, table, accuracy, proxies, subset)
     return of_space(path, table, accuracy, proxies, subset)
-
-
-def foreign(scores: pd.DataFrame) -> bool:
-    """Whether the scores are of no known space, by name or by the first string."""
-    from zcproxy import spaces
-
-    if scores.attrs.get("space") in spaces.names():
-        return False
-    try:
-        spaces.get("nasbench201").canonical(str(scores["architecture"].iloc[0]))
-    except InputError:
-        return True
-    return False
 
 
 def of_space(
@@ -109,50 +96,33 @@ def of_user(
     """Scores of a user's candidates, with the columns of a CSV file or with no accuracies."""
     import pandas as pd
 
-    from zcproxy.analysis import combination_notes, select_columns, with_combinations
-    from zcproxy.cli.evaluation import BASELINE, chosen_proxies, origin
+    from zcproxy.cli.own import evaluate_own, made, numbers_beside
     from zcproxy.page import Part
     from zcproxy.report_text import Source
 
-    if subset != "all":
-        raise InputError(f"subset '{subset}' needs a space, which the file of scores does not name")
-    names = chosen_proxies(proxies, scores)
-    notes = [*origin(scores), *combination_notes(scores, names)]
-    scores = with_combinations(scores, names)
-    select_columns(scores, names)
-    truths = pd.DataFrame(index=scores["architecture"])
-    if table is not None:
-        truths = numbers_beside(Path(table))
-    if accuracy is not None and accuracy not in truths.columns:
-        known = ", ".join(map(str, truths.columns)) or "none; give a CSV file with --table"
-        raise InputError(f"there is no accuracy '{accuracy}' beside {path.name}; it has {known}")
-    source = Source(
-        table=str(table),
-        run={str(name): value for name, value in scores.attrs.items()},
-        notes=notes,
+    if table is None:
+        if accuracy is not None:
+            raise InputError(
+                f"there is no accuracy '{accuracy}' beside {path.name}; "
+                "give a CSV file with --table"
+            )
+        run = {str(name): value for name, value in scores.attrs.items()}
+        scores, names, notes = made(scores, proxies, subset)
+        nothing = pd.DataFrame(index=scores["architecture"])
+        source = Source(table="", run=run, notes=notes)
+        return Part(path.stem, scores, names, nothing, None, source=source)
+    found = evaluate_own(path, scores, table, accuracy, proxies, subset)
+    return Part(
+        path.stem,
+        found.scores,
+        found.proxies,
+        numbers_beside(Path(table)),
+        str(found.accuracies.name),
+        baseline=found.baseline,
+        source=Source(
+            table=table,
+            run=found.run,
+            without_accuracy=found.without_accuracy,
+            notes=found.notes,
+        ),
     )
-    chosen = accuracy or (str(truths.columns[0]) if len(truths.columns) else None)
-    made = Part(path.stem, scores, names, truths, chosen, source=source)
-    if chosen is None:
-        return made
-    lacking = int((~scores["architecture"].isin(truths[chosen].dropna().index)).sum())
-    if lacking == len(scores):
-        raise InputError(f"none of the {lacking:,} architectures of {path.name} is in {table}")
-    baseline = BASELINE if BASELINE in scores.columns else None
-    return replace(made, baseline=baseline, source=replace(source, without_accuracy=lacking))
-
-
-def numbers_beside(path: Path) -> pd.DataFrame:
-    """The numeric columns of a CSV file with a column `architecture`, indexed by it."""
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    if "architecture" not in frame.columns or frame["architecture"].duplicated().any():
-        raise DataError(f"{path} needs a column 'architecture' that names each candidate once")
-    numeric = frame.set_index("architecture").select_dtypes("number").astype("float64")
-    if numeric.empty or not len(numeric.columns):
-        raise DataError(f"{path} has no column of numbers beside 'architecture'")
-    return numeric

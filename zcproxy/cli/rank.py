@@ -147,6 +147,7 @@ def rank(
     else:
         frame = score_own(str(models), combination, dataset, protocol, batch, seed, out)
         what = f"{models}, protocol {protocol}"
+    refuse_a_rest(frame, combination)
     remarks += combination_notes(frame, [str(combination)])
     result = ranking(frame, combination)
     show(result, combination, what, top, as_json, as_csv, remarks)
@@ -164,8 +165,22 @@ def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
     run = frame.attrs
     frame = with_counts(frame, combination.members, run.get("space"), run.get("dataset"))
     select_columns(frame, combination.members, NAMED)
-    stated = f", {run.get('space')}, protocol {run.get('protocol')}" if run else ""
+    origin = run.get("space") or run.get("models") or "space not stated"
+    stated = f", {origin}, protocol {run.get('protocol')}" if run else ""
     return frame, f"{path.name}{stated}"
+
+
+def refuse_a_rest(frame: pd.DataFrame, combination: Combination) -> None:
+    """Raise InputError where most members of a combination apply to no candidate."""
+    from zcproxy.analysis.lacking import lacking
+
+    unused = lacking(frame, combination.members).unused
+    rest = [name for name in combination.members if name not in unused]
+    if len(rest) < len(unused):
+        raise InputError(
+            f"{', '.join(unused)} of {combination} apply to none of the candidates (zcproxy score "
+            f"--model says why of one), which leaves {', '.join(rest)}; rank by others with --by"
+        )
 
 
 def listed_in(space: str, path: Path) -> list[str]:

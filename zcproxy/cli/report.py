@@ -122,6 +122,13 @@ def write_page(
     ]
     with bar("comparing") as progress:
         page.write_page(place, parts, settings, command_line(), progress)
+    for made in parts:
+        if made.source.without_accuracy:
+            said = f"{made.name}: {made.source.without_accuracy:,} of {len(made.scores):,} have no"
+            notes = [n for n in made.source.notes if "have no accuracy" in n] or [
+                f"{said} accuracy"
+            ]
+            typer.echo("\n".join(notes), err=True)
     typer.echo(f"{place}")
 
 

@@ -236,7 +236,7 @@ def agreement(
 
     truth = part.accuracies[accuracy].dropna()
     shared = int(part.scores["architecture"].isin(truth.index).sum())
-    large = [str(k) for k in dict.fromkeys(settings.ks) if k > shared]
+    large = [str(k) for k in dict.fromkeys(settings.ks) if k >= shared]
     left_out = f"k = {', '.join(large)} left out: only {count(shared)} with scores and accuracy"
     table = best_first(
         agreement_table(
@@ -248,7 +248,7 @@ def agreement(
             settings.resamples if intervals else 0,
             settings.seed,
             settings.top,
-            [k for k in dict.fromkeys(settings.ks) if k <= shared],
+            [k for k in dict.fromkeys(settings.ks) if k < shared],
         )
     )
     attrs = table.attrs

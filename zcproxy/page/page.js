@@ -212,6 +212,7 @@ function asideWords() {
     words.push(`${who} one of the two values${why}.`);
   }
   if (!view.shown.length) words.push("No architecture passes the filters.");
+  else if (view.shown.length < 2) words.push("Spearman needs two architectures or more.");
   else if ($("spearman").dataset.value === "") words.push("Spearman does not exist: all values of one axis are equal.");
   return words.join(" ");
 }

@@ -274,7 +274,9 @@ def test_bias(make, table):
 def test_bias_needs_a_space(make, tmp_path, table):
     bare = tmp_path / "bare.csv"
     values(make("a"), "nwot").reset_index().to_csv(bare, index=False)
-    with pytest.raises(InputError, match="counts need a space"):
+    with pytest.raises(
+        InputError, match="no counts to compare with; score params, flops or live_params"
+    ):
         run("bias", bare, "--table", table)
 
 

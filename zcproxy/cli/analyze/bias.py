@@ -161,18 +161,25 @@ def per_proxy(scores: pd.DataFrame, truth: pd.Series[float], names: Iterable[str
 
 
 def counts_of(found: Evaluation) -> pd.DataFrame:
-    """Counts of every architecture by its space: those of `proxies.COUNTS`, and of operations."""
+    """Counts of every architecture by its space: those of `proxies.COUNTS`, and of operations.
+
+    Without a space, as of one's own models, those of `proxies.COUNTS` that were scored.
+    """
     import pandas as pd
 
     from zcproxy import spaces
+    from zcproxy.proxies import COUNTS
     from zcproxy.spaces.operations import operation_counts
 
     name = found.run.get("space") or (found.table if found.table in spaces.names() else None)
     if name is None:
-        raise InputError(
-            "counts need a space, which the file of scores does not name; zcproxy score writes "
-            "files that do"
-        )
+        scored = [count for count in COUNTS if count in found.scores.columns]
+        if not scored:
+            raise InputError(
+                f"the scores name no space and have no counts to compare with; score {COUNTS[0]}, "
+                f"{' or '.join(COUNTS[1:3])}, too"
+            )
+        return found.scores.set_index("architecture")[scored].astype("float64")
     space, dataset = spaces.get(name), found.run.get("dataset")
     rows = {
         text: {**space.counts(text, dataset), **operation_counts(text)}
