@@ -380,6 +380,7 @@ async function start() {
 }
 
 start().catch((error) => {
+  $("headline").textContent = "";
   $("problem").hidden = false;
   $("problem").textContent = `The page cannot be shown: ${error.message}`;
   throw error;
