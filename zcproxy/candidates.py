@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from zcproxy.errors import InputError, reason
+from zcproxy.errors import InputError, kind_of, reason
 from zcproxy.imported import imported
 from zcproxy.kinds import FAILURE
 
@@ -102,9 +102,10 @@ def named_models(given: object, origin: str) -> dict[str, nn.Module]:
     models: dict[str, nn.Module] = {}
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], nn.Module)):
+            what = pair[1] if isinstance(pair, tuple) and len(pair) == 2 else pair
             raise InputError(
                 f"{origin}: expected a dict of name to torch.nn.Module, or pairs (name, module); "
-                f"got {type(pair).__name__} among them"
+                f"got {kind_of(what)} among them"
             )
         name, model = str(pair[0]), pair[1]
         if name in models:
