@@ -87,6 +87,10 @@ def load(package: str, name: str) -> tuple[Callable[..., Any], frozenset[str]]:
     if not callable(function):
         raise _unusable(package, name, f"it defines no function named {name}")
     passes = getattr(module, "PASSES", ())
-    if isinstance(passes, str):
-        raise _unusable(package, name, f'PASSES must be a tuple, such as ("{passes}",)')
+    if not (isinstance(passes, tuple | list | set | frozenset) and _are_texts(passes)):
+        raise _unusable(package, name, 'PASSES must be a tuple of names, such as ("again",)')
     return function, frozenset(passes)
+
+
+def _are_texts(given: Iterable[object]) -> bool:
+    return all(isinstance(one, str) for one in given)

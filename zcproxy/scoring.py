@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from zcproxy.errors import (
 from zcproxy.kinds import ERROR
 from zcproxy.networks.stacked import StackedNetwork
 from zcproxy.probe import ALONE, PASSES, Inputs, Loss, Probe
-from zcproxy.stacked_probe import StackedProbe
+from zcproxy.stacked_probe import Member, StackedProbe
 from zcproxy.undisturbed import Kept, full_precision, gradients_enabled
 
 __all__ = ["Result", "ScoreError", "measure", "measure_stacked", "saliency", "score"]
@@ -105,22 +106,56 @@ def measure(
 
     Whatever a proxy raises is its own failure, of kind `error`, and no other proxy's; but an
     InputError, which says that the network cannot be computed, and a lack of memory are raised. So
-    is a change that it makes to the network, which is put back before the next proxy.
+    is a change that a proxy makes to the network or the batch (see `zcproxy.undisturbed.Kept`),
+    which is undone before the next one.
     """
     functions, passes = _functions(proxies)
     how = protocols.get(protocol)
     results = {}
+
+    def probed() -> Probe:
+        return Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
+
     with gradients_enabled(), full_precision():
-        probe = Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
-        kept = Kept(network)
-        for name, function in functions.items():
-            result = _result(function, probe)
-            if changed := kept.put_back():
-                text = f"the proxy changed {changed} of the network; Probe.again runs it unchanged"
-                result = Result(None, ERROR, text, result.seconds)
-                probe = Probe(network, inputs, targets, how, loss=loss, passes=passes, seed=seed)
-            results[name] = result
+        probe = probed()
+        kept, changes_itself = Kept(network, _tensors(inputs, targets)), False
+        try:
+            for name, function in functions.items():
+                result = _result(function, probe)
+                if not changes_itself and (changed := kept.changed()):
+                    kept.put_back()
+                    changes_itself = _changes_itself(probed(), kept)
+                    if not changes_itself:
+                        result, probe = _at_fault(result, changed), probed()
+                results[name] = result
+        finally:
+            if kept.changed():
+                kept.put_back()
     return results
+
+
+def _changes_itself(probe: Probe, kept: Kept) -> bool:
+    """Whether the network is one that writes to its own weights when it runs."""
+    with contextlib.suppress(MeasureError, InputError):
+        _ = probe.output
+    if not kept.changed():
+        return False
+    kept.put_back()
+    return True
+
+
+def _at_fault(result: Result, changed: str) -> Result:
+    """The failure of a proxy that changed the network."""
+    text = f"the proxy changed {changed}; Probe.again runs the network without a change"
+    text += f" (and failed: {result.message})" if result.message else ""
+    return Result(None, ERROR, text, result.seconds)
+
+
+def _tensors(inputs: Any, targets: Any) -> list[Tensor]:
+    """The tensors of a batch."""
+    given = inputs.values() if isinstance(inputs, Mapping) else inputs
+    listed = [inputs] if isinstance(inputs, Tensor) else list(given)
+    return [x for x in (*listed, targets) if isinstance(x, Tensor)]
 
 
 def measure_stacked(
@@ -174,11 +209,19 @@ def _side_by_side(
     functions, passes = _functions(proxies)
     how = protocols.get(protocol)
     results: list[dict[str, Result]] = [{} for _ in range(getattr(network, "members", 0))]
-    with gradients_enabled(), full_precision():
+
+    def probed() -> list[Member]:
         probe = StackedProbe(network, inputs, targets, how, passes=passes, seed=seed)
-        members = [probe.member(number) for number in range(len(results))]
+        return [probe.member(number) for number in range(len(results))]
+
+    with gradients_enabled(), full_precision():
+        members = probed()
+        kept = Kept(network, (inputs, targets))
         for name, function in functions.items():
             found = [_result(function, member) for member in members]
+            if changed := kept.changed():
+                kept.put_back()
+                found, members = [_at_fault(result, changed) for result in found], probed()
             share = sum(result.seconds for result in found) / len(found)
             for result, into in zip(found, results, strict=True):
                 into[name] = replace(result, seconds=share)
@@ -241,21 +284,17 @@ def _functions(names: Any) -> tuple[dict[str, Any], frozenset[str]]:
 def _proxy(name: Any) -> tuple[Any, frozenset[str]]:
     known = proxies.names()
     if not isinstance(name, str) or name not in known:
-        from zcproxy.analysis.combine import no_proxy
-
-        if isinstance(name, str) and (instead := no_proxy(name)):
-            raise InputError(instead)
         raise unknown("proxy", name, known, f"zcproxy list proxies shows all {len(known)}")
     try:
         function, passes = catalogue.load("zcproxy.proxies", name)
         if wrong := passes - PASSES:
             raise InputError(f"PASSES of {name}.py: {sorted(wrong)} is none of {sorted(PASSES)}")
     except InputError as error:
-        return partial(_unusable, str(error)), frozenset()
+        return partial(_fails, str(error)), frozenset()
     return function, passes
 
 
-def _unusable(why: str, probe: Probe) -> float:
+def _fails(why: str, probe: Probe) -> float:
     """What stands for a proxy whose file cannot be used: a failure of it alone."""
     raise MeasureError(ERROR, why)
 
@@ -265,7 +304,8 @@ def _result(function: Any, probe: Probe) -> Result:
     value: float | None = None
     failure = message = None
     try:
-        value = _number(function(probe))
+        with torch.enable_grad():  # whatever the proxies before did to that
+            value = _number(function(probe))
         if not math.isfinite(value):
             value, failure, message = None, "nonfinite", f"the value is {value}"
     except MeasureError as error:  # kept, it would keep the graph through its traceback

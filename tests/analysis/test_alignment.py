@@ -49,13 +49,6 @@ def test_columns_are_selected_once_and_as_floats():
         select_columns(SCORES, ["synflow_failure"])
 
 
-def test_proxies_that_are_not_scored_are_told_with_the_command():
-    with pytest.raises(
-        InputError, match="the scores lack vkdnw, zen; .* score --proxies vkdnw,zen"
-    ):
-        select_columns(SCORES, ["vkdnw", "synflow", "zen"], ["vkdnw_agg"])
-
-
 def test_wrong_frames_say_what_is_wrong():
     with pytest.raises(InputError, match="scores: no column 'architecture'"):
         align(SCORES.drop(columns="architecture"), TRUTH)

@@ -309,7 +309,7 @@ def test_progress_counts_fits(data):
         ({"sample": "string"}, "no sample of labels named 'string'; did you mean 'strings'"),
         ({"proxies": []}, "no proxy to learn from"),
         ({"proxies": ["snipp"]}, "no proxy among the scores named 'snipp'; did you mean 'snip'"),
-        ({"beside": ("blind",)}, "the scores lack depth, live_convs, "),
+        ({"beside": ("blind",)}, "no proxy among the scores named"),
         ({"networks": {"a0": "x"}}, "the network of a1 is not given"),
         ({"operations": pd.DataFrame({"x": [1.0]}, index=["a0"])}, "of 89 architectures lack"),
         ({"accuracies": pd.Series([1.0], index=["b"])}, "none of the 90 scored architectures"),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from zcproxy import proxies
 from zcproxy.errors import InputError, unknown
 
 __all__ = ["align", "score_columns", "select_columns"]
@@ -50,22 +49,15 @@ def score_columns(scores: pd.DataFrame) -> list[str]:
 def select_columns(
     scores: pd.DataFrame, names: Iterable[str], others: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """The named columns as float64.
+    """The named columns as float64; raises InputError naming the nearest for an unknown one.
 
-    Raises: InputError for a column that is not there: how to score it where it is a proxy, else the
-        nearest name, also among `others`, names that are made of columns.
+    The nearest is looked for among `others`, too: names that are made of columns.
     """
     wanted = list(dict.fromkeys(names))
     known, numeric = score_columns(scores), set(scores.select_dtypes("number").columns)
-    lacking = [name for name in wanted if name not in numeric]
-    for name in lacking:
-        if name not in proxies.names():
+    for name in wanted:
+        if name not in numeric:
             raise unknown("proxy among the scores", name, [*known, *others])
-    if lacking:
-        raise InputError(
-            f"the scores lack {', '.join(lacking)}; zcproxy score --proxies {','.join(lacking)} "
-            "makes them, and --out adds them to a file"
-        )
     return scores[wanted].astype(np.float64)
 
 
