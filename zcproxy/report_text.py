@@ -80,7 +80,7 @@ def counted(names: Iterable[str]) -> str:
     """How many proxies and combinations there are, in words."""
     from zcproxy.analysis import NAMED
 
-    made = [name in NAMED or "+" in name for name in names]
+    made = [name in NAMED or "+" in name or ":" in name for name in names]
     kinds = ((made.count(False), "proxy", "proxies"), (sum(made), "combination", "combinations"))
     return " and ".join(f"{n} {one if n == 1 else several}" for n, one, several in kinds if n)
 

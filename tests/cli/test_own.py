@@ -78,9 +78,11 @@ def test_they_are_correlated(mine: Path, table: Path) -> None:
     assert other["accuracy"] == "ours_90"
 
 
-@pytest.mark.parametrize("question", ["bias", "ranges", "redundancy", "stability"])
+@pytest.mark.parametrize("question", ["bias", "ranges", "supervised", "redundancy", "stability"])
 def test_they_are_analyzed(mine: Path, table: Path, question: str, tmp_path: Path) -> None:
     files, options = [mine], ["--table", table, "--resamples", 10]
+    if question == "supervised":
+        options = ["--table", table, "--draws", 2, "--labels", 10]
     if question == "redundancy":
         options = ["--resamples", 10]
     if question == "stability":
@@ -114,4 +116,34 @@ def test_names_that_do_not_match_are_told(mine: Path, table: Path) -> None:
 
 def test_the_page_tells_of_names_that_do_not_match(mine: Path, table: Path) -> None:
     result = run("report", mine, "--html", "--table", table, "--resamples", 0)
-    assert "3 of 40 have no accuracy" in result.stderr
+    assert "mine: 3 of 40 architectures have no accuracy; the notes of the page" in result.stderr
+
+
+@pytest.mark.parametrize("file", ["numbers.parquet", "numbers.csv"])
+def test_names_may_be_numbers(mine: Path, file: str, tmp_path: Path) -> None:
+    frame = read_scores(mine)
+    frame["architecture"] = [str(i) for i in range(N)]
+    write_scores(frame, tmp_path / file)
+    made = pd.DataFrame({"architecture": range(N), "ours": np.arange(N)[::-1]})
+    made.to_csv(tmp_path / "t.csv", index=False)
+    told = run("correlate", tmp_path / file, "--table", tmp_path / "t.csv", "--json").stdout
+    assert json.loads(told)["accuracy"] == "ours" and json.loads(told)["architectures"] == N
+
+
+def test_a_table_that_is_not_there_is_no_csv_file_with_a_fault(mine: Path) -> None:
+    with pytest.raises(InputError, match=r"no space that zcproxy knows, .* --table FILE\.csv"):
+        run("correlate", mine, "--table", "nasbench201")
+
+
+def test_a_wrong_string_among_right_ones_is_not_taken_for_a_model(mine: Path) -> None:
+    from zcproxy import spaces
+    from zcproxy.cli.own import foreign
+
+    names = spaces.get("nasbench201").architectures()[:4]
+    assert not foreign(pd.DataFrame({"architecture": ["wrong", *names]}))
+    assert foreign(pd.DataFrame({"architecture": ["wrong", "too"]}))
+
+
+def test_members_that_were_not_scored_are_told_with_the_command(mine: Path, table: Path) -> None:
+    with pytest.raises(InputError, match="lack zen, meco; add them .* zcproxy rank --models"):
+        run("correlate", mine, "--table", table, "--proxies", "snip+zen+meco:log-rank")

@@ -369,18 +369,23 @@ def test_own_models_are_ranked_by_a_combination_of_combinations(tmp_path, monkey
     assert "meco: not_applicable" in rows["narrow"]["reason"]
 
 
-def test_a_combination_of_which_hardly_anything_applies_is_refused(tmp_path):
-    """AZ-NAS on models without blocks would be FLOPs under its name."""
+def test_a_combination_of_which_hardly_anything_applies_is_told(tmp_path):
+    """AZ-NAS on models without blocks is FLOPs."""
     names = ("az_expressivity", "az_progressivity", "az_trainability")
     frame = pd.DataFrame({"architecture": ["a", "b", "c"], "flops": [1.0, 2.0, 3.0]})
     for name in names:
         frame[name], frame[f"{name}_failure"] = float("nan"), "not_applicable"
     frame.to_csv(tmp_path / "s.csv", index=False)
-    message = (
-        "az_expressivity, .* of az_nas apply to none of the candidates .* leaves flops; rank by"
-    )
-    with pytest.raises(InputError, match=message):
-        run(tmp_path / "s.csv", "--by", "az_nas")
-    frame.loc[0, list(names)[1:]] = 1.0
+    told = run(tmp_path / "s.csv", "--by", "az_nas")
+    assert f"NOT az_nas, BUT flops ALONE: az_nas is without {', '.join(names)}: applicable" in told
+    frame[list(names)[1:]] = 1.0
     frame.to_csv(tmp_path / "s.csv", index=False)
-    assert "az_nas" in run(tmp_path / "s.csv", "--by", "az_nas")
+    told = run(tmp_path / "s.csv", "--by", "az_nas")
+    assert "az_nas is without az_expressivity" in told and "NOT" not in told
+
+
+def test_members_that_are_not_scored_are_told_with_the_command(tmp_path):
+    frame = pd.DataFrame({"architecture": ["a", "b"], "flops": [1.0, 2.0], "zen": [1.0, 2.0]})
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    with pytest.raises(InputError, match="lack vkdnw, jacob_cov, az_expressivity, az_trainability"):
+        run(tmp_path / "s.csv", "--by", "vkdnw_agg")

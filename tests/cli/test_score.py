@@ -186,7 +186,7 @@ def test_every_kind_of_failure_has_one_line_with_an_example(folder: Path) -> Non
     place = lines.index("failed scores  1 disconnected, 2 error")
     assert lines[place + 1].startswith("  disconnected such as jacob_cov: no path leads")
     assert lines[place + 2] == "  error        such as snip: ZeroDivisionError: division by zero"
-    assert lines[place + 3] == "  (--retry tries crashed, memory, error again)"
+    assert lines[place + 3] == "  (--retry tries error again)"
     assert lines[place + 4].startswith("time ")
 
 
@@ -265,24 +265,45 @@ def test_changed_proxies_are_scored_anew(folder: Path, lost: bool) -> None:
     assert found["nwot"].tolist() == [7.0, 7.0]
 
 
+@pytest.mark.parametrize("minutes", [False, True])
 def test_what_is_to_be_scored_anew_is_gone_from_the_file_at_once(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, minutes: bool
 ) -> None:
     """Else the same command without the option took the old scores for those of a stopped run."""
     names = write(folder / "names.txt", CONV, OTHER)
     common = (*DIGITS, "--proxies", "snip,nwot", "--architectures", names, "--out", "s.csv")
+    common += ("--workers", "1")
     call(*common)
+    right = read_scores(folder / "s.csv")
 
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr("zcproxy.runs.run", stopped)
-        with pytest.raises(InterruptedRun, match="the same command without --rescore goes on"):
-            call(*common, "--rescore", "snip")
+    if minutes:
+        result = call(*common, "--rescore", "snip", "--minutes", "0")
+        assert "1 left (the same command without --rescore goes on)" in result.stdout
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr("zcproxy.runs.coordinator.Pool.results", stopped)
+            with pytest.raises(InterruptedRun, match="the same command without --rescore goes on"):
+                call(*common, "--rescore", "snip")
     left = read_scores(folder / "s.csv")
-    assert set(left["snip_failure"]) == {"not_scored"} and left["nwot"].notna().all()
-    assert "2 distinct, 2 scored now" in call(*common).stdout
+    assert (left["snip_failure"] == "not_scored").sum() == (1 if minutes else 2)
+    assert left["nwot"].equals(right["nwot"])
+    assert f"2 distinct, {1 if minutes else 2} scored now" in call(*common).stdout
+    assert read_scores(folder / "s.csv")["snip"].equals(right["snip"])
+
+
+@pytest.mark.parametrize("wrong", [("--device", "cuda:7"), ("--batch-size", "100000000")])
+def test_nothing_is_deleted_where_a_run_cannot_begin(folder: Path, wrong: tuple[str, ...]) -> None:
+    names = write(folder / "names.txt", CONV)
+    common = (*DIGITS, "--proxies", "snip", "--architectures", names, "--store", "s.sqlite")
+    call(*common, "--out", "s.csv")
+    kept = (folder / "s.csv").read_bytes()
+    with pytest.raises((InputError, StoreError)):
+        call(*common, "--out", "s.csv", "--rescore", "snip", *wrong)
+    assert (folder / "s.csv").read_bytes() == kept
+    assert "0 scored now" in call(*common, "--out", "s.csv").stdout
 
 
 def test_only_what_is_asked_for_can_be_scored_anew(folder: Path) -> None:

@@ -187,8 +187,7 @@ def test_what_is_missing_is_told_as_commands() -> None:
     start = "zcproxy score --space nasbench201 --dataset"
     assert commands == [
         f"{start} cifar10 --protocol abdelfattah2021 --proxies "
-        "grad_norm,grasp,fisher,jacob_cov,synflow,snip",  # the last two for vote, of one run
-        f"{start} cifar10 --protocol clean --proxies snip,synflow",
+        "grad_norm,grasp,fisher,jacob_cov,synflow,snip",  # vote needs the last two in one run
         f"{start} elsewhere --protocol abdelfattah2021 --proxies "
         "grad_norm,snip,grasp,fisher,synflow,jacob_cov",
     ]

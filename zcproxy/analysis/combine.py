@@ -275,7 +275,11 @@ def combination_notes(scores: pd.DataFrame, names: Iterable[str]) -> list[str]:
         without = lacking(scores, Combination.parse(name).members)
         if without.unused:
             some = ", ".join(without.unused)
-            notes.append(f"{name} is without {some}: applicable to none of the architectures")
+            rest = [str(name) for name in without.out if name not in without.unused]
+            note = f"{name} is without {some}: applicable to none of the architectures"
+            if len(rest) < len(without.unused):
+                note = f"NOT {name}, BUT {', '.join(rest)} ALONE: {note}"
+            notes.append(note)
         if last := without.kinds_last(scores):
             counts = ", ".join(f"{kind} {count:,}" for kind, count in last.items())
             notes.append(f"{name} takes failures of a member for its lowest value: {counts}")

@@ -5,6 +5,8 @@ Ties are broken at random in the definitions and averaged over exactly in the co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,6 +22,7 @@ __all__ = [
     "regret",
     "size_of",
     "top_spearman",
+    "usable_sizes",
 ]
 
 
@@ -41,6 +44,17 @@ def best_share(accuracies: ArrayLike, fraction: float) -> NDArray[np.bool_]:
 def size_of(fraction: float, n: int) -> int:
     """How many architectures a share of n is, at least one (half to even)."""
     return max(1, round(fraction * n))
+
+
+def usable_sizes(sizes: Sequence[int], n: int) -> tuple[tuple[int, ...], list[str]]:
+    """Sizes of selections, each once, without those that select all n; a note on these."""
+    distinct = dict.fromkeys(sizes)
+    large = [str(size) for size in distinct if size >= n]
+    kept = tuple(size for size in distinct if size < n)
+    if not large:
+        return kept, []
+    note = f"k = {', '.join(large)} left out: only {n:,} with scores and accuracy, all selected"
+    return kept, [note]
 
 
 def top_spearman(scores: ArrayLike, accuracies: ArrayLike, fraction: float = 0.1) -> float:

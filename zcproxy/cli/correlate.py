@@ -97,7 +97,8 @@ def correlate(
     `zcproxy correlate scores.parquet --proxies az_nas,nwot+live_params:log-rank`
     """
     from zcproxy.analysis import agreement_table
-    from zcproxy.cli.evaluation import evaluate, usable_sizes
+    from zcproxy.analysis.selection import usable_sizes
+    from zcproxy.cli.evaluation import evaluate
     from zcproxy.cli.progress import bar
 
     if as_json and as_csv:

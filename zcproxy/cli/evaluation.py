@@ -20,9 +20,9 @@ __all__ = [
     "default_accuracy",
     "evaluate",
     "origin",
+    "require_scored",
     "sampled",
     "split_names",
-    "usable_sizes",
     "whole",
     "with_counts",
 ]
@@ -63,6 +63,14 @@ class Evaluation:
     def compared(self) -> int:
         """How many architectures have scores and accuracy."""
         return len(self.scores) - self.without_accuracy
+
+    @property
+    def space(self) -> str | None:
+        """The space of the scores, where file or table name it."""
+        from zcproxy import spaces
+
+        named = self.run.get("space")
+        return str(named) if named else self.table if self.table in spaces.names() else None
 
     @property
     def protocol(self) -> str:
@@ -126,6 +134,7 @@ def evaluate(
     wanted = [*members(name for name in names if name not in scores.columns), BASELINE]
     scores = with_counts(scores, wanted, space, run.get("dataset"))
     absent = [name for name in members(names) if name not in scores.columns]
+    require_scored(scores, names)
     select_columns(scores, absent, NAMED)  # raises for what is neither proxy nor combination
     notes += combination_notes(scores, names)
     scores = with_combinations(scores, names)
@@ -277,18 +286,6 @@ def none_known(scores: pd.DataFrame, accuracies: pd.DataFrame, table: str, colum
     )
 
 
-def usable_sizes(sizes: Sequence[int], architectures: int) -> tuple[tuple[int, ...], list[str]]:
-    """Sizes of selections, each once, without those that select all there is; a note on these."""
-    distinct = dict.fromkeys(sizes)
-    large = [str(size) for size in distinct if size >= architectures]
-    kept = tuple(size for size in distinct if size < architectures)
-    if not large:
-        return kept, []
-    return kept, [
-        f"k = {', '.join(large)} left out: only {architectures:,} with scores and accuracy"
-    ]
-
-
 def release_of(protocol: str | None) -> str | None:
     """The release of accuracies that the authors of a protocol compare with, if it is known."""
     from zcproxy import protocols
@@ -368,6 +365,19 @@ def with_counts(
         return scores
     counts = [spaces.get(space).counts(a, dataset) for a in scores["architecture"]]
     return scores.assign(**{name: [count[name] for count in counts] for name in lacking})
+
+
+def require_scored(
+    scores: pd.DataFrame, names: Iterable[str], how: str = "zcproxy score --proxies A,B --out FILE"
+) -> None:
+    """Raise InputError for proxies, also members of combinations, that are not among the scores."""
+    from zcproxy import proxies
+
+    parts = members(name for name in names if name not in scores.columns)
+    lacking = [name for name in dict.fromkeys(parts) if name not in scores.columns]
+    lacking = [name for name in lacking if name in proxies.names()]
+    if lacking:
+        raise InputError(f"the scores lack {', '.join(lacking)}; add them to the file by {how}")
 
 
 def members(names: Iterable[str]) -> list[str]:

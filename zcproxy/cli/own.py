@@ -16,21 +16,33 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_own", "foreign", "made", "numbers_beside", "unmatched"]
 
-NAMED = 5
+SHOWN = 5
 """Names that a note has at most."""
 
 
 def foreign(scores: pd.DataFrame) -> bool:
-    """Whether the scores are of no known space, by name or by the first string."""
+    """Whether the scores are of no known space, by name or by their first strings."""
+    return scores.attrs.get("space") not in known_spaces() and not any(
+        of_a_space(str(text)) for text in scores["architecture"].head(SHOWN)
+    )
+
+
+def known_spaces() -> list[str]:
+    """Names of the spaces."""
     from zcproxy import spaces
 
-    if scores.attrs.get("space") in spaces.names():
-        return False
+    return list(spaces.names())
+
+
+def of_a_space(text: str) -> bool:
+    """Whether a string is an architecture as those of nasbench201 are written."""
+    from zcproxy import spaces
+
     try:
-        spaces.get("nasbench201").canonical(str(scores["architecture"].iloc[0]))
+        spaces.get("nasbench201").canonical(text)
     except InputError:
-        return True
-    return False
+        return False
+    return True
 
 
 def evaluate_own(
@@ -41,10 +53,13 @@ def evaluate_own(
     proxies: str,
     subset: str,
 ) -> Evaluation:
-    """As `evaluation.evaluate`; `table` is a CSV file, its first column of numbers the default."""
+    """Scores of candidates beside a CSV file's accuracies, by default its first column of numbers.
+
+    Raises as `evaluation.evaluate` does.
+    """
     from zcproxy.cli.evaluation import BASELINE, Evaluation
 
-    if table is None:
+    if table is None or not (Path(table).suffix or Path(table).exists()):
         raise InputError(
             f"{path} holds scores of architectures of no space that zcproxy knows, such as your "
             "own models; give their accuracies with --table FILE.csv, which has a column "
@@ -65,13 +80,15 @@ def made(
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Scores with the combinations asked for, the names, and notes."""
     from zcproxy.analysis import combination_notes, select_columns, with_combinations
-    from zcproxy.cli.evaluation import chosen_proxies, origin
+    from zcproxy.cli.evaluation import chosen_proxies, origin, require_scored
 
     if subset != "all":
         raise InputError(f"subset '{subset}' needs a space, which the file of scores does not name")
-    names = chosen_proxies(proxies, scores)
-    notes = [*origin(scores), *combination_notes(scores, names)]
     attrs = scores.attrs
+    scores = scores.assign(architecture=scores["architecture"].astype(str))
+    names = chosen_proxies(proxies, scores)
+    require_scored(scores, names, "zcproxy rank --models REFERENCE --by A+B:log-rank --out FILE")
+    notes = [*origin(scores), *combination_notes(scores, names)]
     scores = with_combinations(scores, names)
     scores.attrs = attrs
     select_columns(scores, names)
@@ -81,7 +98,7 @@ def made(
 def chosen_column(path: Path, truths: pd.DataFrame, accuracy: str | None) -> str:
     """The column asked for, or the first."""
     if accuracy is not None and accuracy not in truths.columns:
-        known = ", ".join(map(str, truths.columns)) or "none; give a CSV file with --table"
+        known = ", ".join(map(str, truths.columns))
         raise InputError(f"there is no accuracy '{accuracy}' beside {path.name}; it has {known}")
     return accuracy or str(truths.columns[0])
 
@@ -93,9 +110,9 @@ def unmatched(
 
     Raises InputError where none has one.
     """
-    known = set(truth.dropna().index)
+    known, scored = set(truth.dropna().index), set(scores["architecture"])
     without = [str(name) for name in scores["architecture"] if name not in known]
-    further = [str(name) for name in truth.index if name not in set(scores["architecture"])]
+    further = [str(name) for name in truth.index if name not in scored]
     if len(without) == len(scores):
         raise InputError(
             f"none of the {len(scores):,} architectures of {path.name} is in {table}; they are "
@@ -110,8 +127,8 @@ def unmatched(
 
 def some(names: Sequence[str]) -> str:
     """A few names, and how many more there are."""
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def numbers_beside(path: Path) -> pd.DataFrame:
@@ -119,7 +136,7 @@ def numbers_beside(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, dtype={"architecture": str})
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"{path} cannot be read as CSV: {error}") from error
     if "architecture" not in frame.columns:
@@ -128,13 +145,13 @@ def numbers_beside(path: Path) -> pd.DataFrame:
             f"{path} needs a column 'architecture' with the names of candidates, and commas "
             f"between columns; it has: {found}"
         )
-    names = frame["architecture"].astype(str).str.strip()
+    names = frame.pop("architecture").astype(str).str.strip()
     if names.duplicated().any():
         raise DataError(
             f"{path} must name each candidate once; several times: "
             f"{some(list(names[names.duplicated()].unique()))}"
         )
     numeric = frame.set_index(names).select_dtypes("number").astype("float64")
-    if numeric.empty or not len(numeric.columns):
+    if numeric.empty:
         raise DataError(f"{path} has no column of numbers beside 'architecture'")
     return numeric

@@ -147,7 +147,6 @@ def rank(
     else:
         frame = score_own(str(models), combination, dataset, protocol, batch, seed, out)
         what = f"{models}, protocol {protocol}"
-    refuse_a_rest(frame, combination)
     remarks += combination_notes(frame, [str(combination)])
     result = ranking(frame, combination)
     show(result, combination, what, top, as_json, as_csv, remarks)
@@ -158,29 +157,17 @@ def rank(
 def read(path: Path, combination: Combination) -> tuple[pd.DataFrame, str]:
     """A file of scores with the counts that the combination needs, and what it is."""
     from zcproxy.analysis import NAMED, select_columns
-    from zcproxy.cli.evaluation import with_counts
+    from zcproxy.cli.evaluation import require_scored, with_counts
     from zcproxy.store import read_scores
 
     frame = read_scores(path)
     run = frame.attrs
     frame = with_counts(frame, combination.members, run.get("space"), run.get("dataset"))
+    require_scored(frame, combination.members)
     select_columns(frame, combination.members, NAMED)
     origin = run.get("space") or run.get("models") or "space not stated"
     stated = f", {origin}, protocol {run.get('protocol')}" if run else ""
     return frame, f"{path.name}{stated}"
-
-
-def refuse_a_rest(frame: pd.DataFrame, combination: Combination) -> None:
-    """Raise InputError where most members of a combination apply to no candidate."""
-    from zcproxy.analysis.lacking import lacking
-
-    unused = lacking(frame, combination.members).unused
-    rest = [name for name in combination.members if name not in unused]
-    if len(rest) < len(unused):
-        raise InputError(
-            f"{', '.join(unused)} of {combination} apply to none of the candidates (zcproxy score "
-            f"--model says why of one), which leaves {', '.join(rest)}; rank by others with --by"
-        )
 
 
 def listed_in(space: str, path: Path) -> list[str]:

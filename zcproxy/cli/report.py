@@ -123,12 +123,9 @@ def write_page(
     with bar("comparing") as progress:
         page.write_page(place, parts, settings, command_line(), progress)
     for made in parts:
-        if made.source.without_accuracy:
-            said = f"{made.name}: {made.source.without_accuracy:,} of {len(made.scores):,} have no"
-            notes = [n for n in made.source.notes if "have no accuracy" in n] or [
-                f"{said} accuracy"
-            ]
-            typer.echo("\n".join(notes), err=True)
+        if lacking := made.source.without_accuracy:
+            said = f"{lacking:,} of {len(made.scores):,} architectures have no accuracy"
+            typer.echo(f"{made.name}: {said}; the notes of the page have more", err=True)
     typer.echo(f"{place}")
 
 
@@ -147,7 +144,8 @@ def write_folder(
 ) -> None:
     """The folder of one file of scores."""
     from zcproxy import reports
-    from zcproxy.cli.evaluation import evaluate, usable_sizes
+    from zcproxy.analysis.selection import usable_sizes
+    from zcproxy.cli.evaluation import evaluate
     from zcproxy.cli.progress import bar
     from zcproxy.cli.typed import command_line, shown
 

@@ -26,12 +26,14 @@ __all__ = [
     "cores",
     "default_store",
     "describe",
-    "forgotten",
     "run_kept",
     "scores_of",
     "with_adopted",
     "write_kept",
 ]
+
+AGAIN = "the same command"
+"""What goes on with a run that was stopped."""
 
 
 def default_store(configuration: Configuration) -> Path:
@@ -59,7 +61,9 @@ def run_kept(
     device: str = "cpu",
     stack: int | None = None,
     limit: float | None = None,
-    again: str = "the same command",
+    again: str = AGAIN,
+    rescore: Sequence[str] = (),
+    forgotten: Callable[[], None] = lambda: None,
 ) -> Summary:
     """Run with progress on standard error; Ctrl-C says what is kept and exits 130.
 
@@ -85,6 +89,8 @@ def run_kept(
                 device=device,
                 stack=stack,
                 retry=retry,
+                rescore=rescore,
+                forgotten=forgotten,
                 limit=limit,
                 progress=progress,
             )
@@ -125,22 +131,6 @@ def with_adopted(
     return rows, columns
 
 
-def forgotten(
-    store: Path, configuration: Configuration, architectures: Sequence[str], proxies: Sequence[str]
-) -> int:
-    """Delete the scores of these architectures by these proxies from a store; how many it had."""
-    from zcproxy import spaces
-    from zcproxy.store import Store
-
-    space = spaces.get(configuration.space)
-    networks = {space.key(architecture) for architecture in architectures}
-    with Store.open(store, configuration) as opened:
-        found = [(row.network, row.proxy) for row in opened.rows() if row.proxy in set(proxies)]
-        old = [cell for cell in found if cell[0] in networks]
-        opened.forget(old)
-    return len(old)
-
-
 def scores_of(store: Path, architectures: Sequence[str], proxies: Sequence[str]) -> pd.DataFrame:
     """The scores of these architectures in a store, as `store.export` describes them."""
     from zcproxy import spaces
@@ -152,7 +142,7 @@ def scores_of(store: Path, architectures: Sequence[str], proxies: Sequence[str])
 
 
 def write_kept(
-    store: Path, architectures: Sequence[str], proxies: Sequence[str], out: Path
+    store: Path, architectures: Sequence[str], proxies: Sequence[str], out: Path, again: str = AGAIN
 ) -> None:
     """Write those scores to a file; where that fails, say that nothing is lost."""
     from zcproxy.store import write_scores
@@ -162,8 +152,8 @@ def write_kept(
         write_scores(frame, out)
     except StoreError as error:
         raise StoreError(
-            f"{error}; all scores are kept in {store}: the same command with another --out writes "
-            "them without scoring again"
+            f"{error}; all scores are kept in {store}: {again} with another --out writes them "
+            "without scoring again"
         ) from error
 
 

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from zcproxy.cli.progress import duration
 from zcproxy.cli.running import (
+    AGAIN,
     cores,
     default_store,
-    forgotten,
     run_kept,
     with_adopted,
     write_kept,
@@ -199,8 +199,13 @@ def score(
         there = check_replaced(out, setup.configuration.to_dict(), Configuration.defaults())
         if there is not None:
             written = with_adopted(place, setup.configuration, there, out, *written)
-    if anew and forgotten(place, setup.configuration, chosen, anew) and out is not None:
-        write_kept(place, *written, out)  # else a run that is stopped took them from it again
+    again = AGAIN + (" without --rescore" if anew else "")
+
+    def rewritten() -> None:
+        """Delete old scores from the file, too: a run that is stopped took them from it again."""
+        if out is not None and out.is_file():
+            write_kept(place, *written, out, again)
+
     if workers is None and ray is None:
         workers = _processes(device)
     summary = run_kept(
@@ -214,11 +219,13 @@ def score(
         device=device,
         stack=stack,
         limit=None if minutes is None else 60 * minutes,
-        again="the same command" + (" without --rescore" if anew else ""),
+        again=again,
+        rescore=anew,
+        forgotten=rewritten,
     )
     if out is not None:
-        write_kept(place, *written, out)
-    _print_summary(summary, names, out, as_json)
+        write_kept(place, *written, out, again)
+    _print_summary(summary, names, out, as_json, again)
     if summary.failures or summary.left:
         raise typer.Exit(1)
 
@@ -291,7 +298,7 @@ def _of_table(space: str, table: str, size: int | None, seed: int) -> list[str]:
 
 
 def _print_summary(
-    summary: Summary, proxies: Sequence[str], out: Path | None, as_json: bool
+    summary: Summary, proxies: Sequence[str], out: Path | None, as_json: bool, again: str
 ) -> None:
     from zcproxy.runs.coordinator import RETRIED
 
@@ -305,7 +312,7 @@ def _print_summary(
         typer.echo(json.dumps(values))
         return
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(summary.failures.items()))
-    left = f", {summary.left:,} left (the same command goes on)" if summary.left else ""
+    left = f", {summary.left:,} left ({again} goes on)" if summary.left else ""
     lines = {
         "architectures": f"{summary.architectures:,}",
         "networks": f"{summary.networks:,} distinct, {summary.scored:,} scored now{left}",
@@ -319,8 +326,8 @@ def _print_summary(
         if name == "failed scores":
             for kind, example in sorted(summary.examples.items()):
                 typer.echo(f"  {kind:<12} such as {example.splitlines()[0]}")
-            if set(summary.failures) & set(RETRIED):
-                typer.echo(f"  (--retry tries {', '.join(RETRIED)} again)")
+            if tried := [kind for kind in RETRIED if kind in summary.failures]:
+                typer.echo(f"  (--retry tries {', '.join(tried)} again)")
 
 
 def _score_model(

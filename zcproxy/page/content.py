@@ -232,12 +232,12 @@ def agreement(
 ) -> Coded:
     """One table as columns and rows, best Spearman first, with the reasons of missing numbers."""
     from zcproxy.analysis import agreement_table
+    from zcproxy.analysis.selection import usable_sizes
     from zcproxy.analysis.table import missing_in_words
 
     truth = part.accuracies[accuracy].dropna()
     shared = int(part.scores["architecture"].isin(truth.index).sum())
-    large = [str(k) for k in dict.fromkeys(settings.ks) if k >= shared]
-    left_out = f"k = {', '.join(large)} left out: only {count(shared)} with scores and accuracy"
+    ks, left_out = usable_sizes(settings.ks, shared)
     table = best_first(
         agreement_table(
             part.scores,
@@ -248,14 +248,14 @@ def agreement(
             settings.resamples if intervals else 0,
             settings.seed,
             settings.top,
-            [k for k in dict.fromkeys(settings.ks) if k < shared],
+            ks,
         )
     )
     attrs = table.attrs
     return {
         "columns": [str(column) for column in table.columns],
         "rows": [[plain(value) for value in row] for row in table.itertuples(index=False)],
-        "missing": [*missing_in_words(table), *([left_out] if large else [])],
+        "missing": [*missing_in_words(table), *left_out],
         "architectures": attrs["architectures"],
         "failures": attrs["failures"],
         "resamples": attrs["resamples"],

@@ -17,6 +17,10 @@ from zcproxy.reproduction.published import Published
 __all__ = ["Missing", "batch_matters", "chosen", "images_matter", "implemented", "missing"]
 
 
+_Run = tuple[str, str, int | None]
+"""Data set, protocol and batch size of scores to be made; None is the protocol's."""
+
+
 @dataclass(frozen=True)
 class Missing:
     """Scores that a table needs and nobody has made, or not all of them.
@@ -114,7 +118,7 @@ def missing(
     `datasets` names for a data set the one to score in its place, where its images are not here. A
     run that is begun is gone on with where it can be compared as well as a new one.
     """
-    lacking: dict[tuple[str, str, int | None], list[str]] = {}
+    lacking: dict[_Run, dict[str, _Run]] = {}  # and the run that a proxy would be in otherwise
     for row in wanted:
         place = datasets.get(row.dataset, row.dataset)
         if not implemented(row):
@@ -122,13 +126,16 @@ def missing(
         begun = chosen(row, material)
         if _complete(row, begun, place):
             continue
-        known = lacking.setdefault((place, *_how(row, begun, place)), [])
-        measured = [name for name in members(row) if name not in proxies.COUNTS]
-        known.extend(name for name in measured if name not in known)
-    return [
-        Missing(place, protocol, tuple(names), images)
-        for (place, protocol, images), names in lacking.items()
-    ]
+        known = lacking.setdefault((place, *_how(row, begun, place)), {})
+        for name in members(row):
+            if name not in proxies.COUNTS:
+                known.setdefault(name, (place, row.protocols[0], row.images))
+    found = []
+    for run, names in lacking.items():
+        own = [n for n, new in names.items() if new == run or n not in lacking.get(new, {})]
+        if own:
+            found.append(Missing(run[0], run[1], tuple(own), run[2]))
+    return found
 
 
 def _how(row: Published, begun: Scored | None, place: str) -> tuple[str, int | None]:

@@ -77,6 +77,8 @@ def run(
     device: str = "cpu",
     stack: int | None = None,
     retry: bool = False,
+    rescore: Sequence[str] = (),
+    forgotten: Callable[[], None] = lambda: None,
     limit: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
@@ -97,6 +99,9 @@ def run(
             other stacks, scores differ in last bits; the store keeps both beside the versions.
         stack: networks side by side; default one on processors, and on a GPU as many as fit.
         retry: score again what failed with a kind in `RETRIED`.
+        rescore: proxies whose old scores of these architectures are deleted first, as after a
+            change of their files.
+        forgotten: called once they are.
         limit: seconds after which the run stops with the next result, none by default. Networks
             come one by one in the order of `zcproxy.sampling`, stacks the most expensive first;
             of a stack only what was told until then is kept.
@@ -117,10 +122,11 @@ def run(
     begun = time.monotonic()
     with Store.open(store, setup.configuration) as opened:
         opened.request(chosen, proxies)
-        if retry:
-            again = [row for row in _failed_rows(opened, keys, measured) if row.failure in RETRIED]
-            opened.forget([(row.network, row.proxy) for row in again])
-        items = plan(space, chosen, measured, opened.done())
+        old = _outdated(opened, keys, set(rescore), measured if retry else ())
+        done = opened.done()
+        for network, proxy in old:
+            done[network].discard(proxy)
+        items = plan(space, chosen, measured, done)
         software, place = versions(), ""
         blueprints = [space.blueprint(item.architecture).live for item in items]
         need = blueprints, setup.configuration.batch_size, measured, workers or 1
@@ -130,6 +136,9 @@ def run(
             software |= stacking.provenance
         elif isinstance(pool, Pool):
             pool.memory = memory.bound(memory.check(*need))
+        opened.forget(old)
+        if rescore:
+            forgotten()
         tracker = _Tracker(items, len(keys) if measured else 0, progress, place)
         with closing(pool.results(items)) as results:
             for item, rows in results:
@@ -161,6 +170,18 @@ def _pool(setup: Setup, workers: int | None, ray: str | None) -> Workers:
     from zcproxy.runs.ray_pool import RayPool
 
     return RayPool(setup, ray, workers)
+
+
+def _outdated(
+    store: Store, networks: Container[str], rescore: Container[str], retried: Container[str]
+) -> list[tuple[str, str]]:
+    """The pairs (network, proxy) to score again: all of some proxies, what failed of others."""
+    return [
+        (row.network, row.proxy)
+        for row in (store.rows() if rescore or retried else ())
+        if row.network in networks
+        and (row.proxy in rescore or (row.proxy in retried and row.failure in RETRIED))
+    ]
 
 
 def _failed_rows(store: Store, networks: Container[str], proxies: Container[str]) -> list[Row]:

@@ -105,10 +105,9 @@ def described(found: Evaluation, result: pd.DataFrame, resamples: int) -> Findin
             ),
         ),
     ]
-    facts = [
-        *facts_of(found, resamples),
-        "counts of operations are of all edges of the string, dead ones too",
-    ]
+    facts = [*facts_of(found, resamples)]
+    if found.space is not None:
+        facts.append("counts of operations are of all edges of the string, dead ones too")
     title = f"Bias of proxies towards counts, beside {result.attrs['accuracy']}"
     return Finding(title, facts, {"bias": result}, sections, reasons(result), pictures)
 
@@ -171,13 +170,13 @@ def counts_of(found: Evaluation) -> pd.DataFrame:
     from zcproxy.proxies import COUNTS
     from zcproxy.spaces.operations import operation_counts
 
-    name = found.run.get("space") or (found.table if found.table in spaces.names() else None)
+    name = found.space
     if name is None:
         scored = [count for count in COUNTS if count in found.scores.columns]
         if not scored:
             raise InputError(
-                f"the scores name no space and have no counts to compare with; score {COUNTS[0]}, "
-                f"{' or '.join(COUNTS[1:3])}, too"
+                "the scores name no space and have no counts to compare with; score params, flops "
+                "or live_params, too"
             )
         return found.scores.set_index("architecture")[scored].astype("float64")
     space, dataset = spaces.get(name), found.run.get("dataset")

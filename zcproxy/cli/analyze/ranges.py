@@ -61,9 +61,10 @@ def ranges(
     """
     from zcproxy.analysis.ranges import range_table, selection_table
     from zcproxy.analysis.rows import reasons
+    from zcproxy.analysis.selection import usable_sizes
     from zcproxy.cli.analyze.bias import facts_of
     from zcproxy.cli.analyze.findings import Finding, Picture, check_format, matrix, tell, widest
-    from zcproxy.cli.evaluation import evaluate, usable_sizes
+    from zcproxy.cli.evaluation import evaluate
     from zcproxy.cli.progress import bar
     from zcproxy.plots.grid import value_grid
 

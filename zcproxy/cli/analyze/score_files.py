@@ -144,7 +144,9 @@ def combined(scores: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, 
     The notes are those of `combination_notes`: members left out, and who comes last.
     """
     from zcproxy.analysis import combination_notes, select_columns, with_combinations
+    from zcproxy.cli.evaluation import require_scored
 
+    require_scored(scores, names)
     made = with_combinations(scores, list(names))
     chosen = select_columns(made, names).assign(architecture=scores["architecture"].to_numpy())
     return chosen, combination_notes(scores, names)

@@ -111,11 +111,13 @@ def label_free(found: Evaluation, beside: Sequence[str] | None) -> tuple[list[st
 
     Raises InputError where nothing is asked for and neither default can be had.
     """
-    from zcproxy.cli.evaluation import BASELINE, members, with_counts
+    from zcproxy.cli.evaluation import BASELINE, members, require_scored, with_counts
 
     wanted = list(dict.fromkeys(beside)) if beside else ["blind"]
     parts = members(name for name in wanted if name not in found.scores.columns)
-    rows = with_counts(found.scores, parts, space_of(found), found.run.get("dataset"))
+    rows = with_counts(found.scores, parts, found.space, found.run.get("dataset"))
+    if beside:
+        require_scored(rows, wanted)
     if beside or set(parts) <= set(rows.columns):
         return wanted, rows
     if found.baseline is None:
@@ -146,14 +148,6 @@ def all_known(
     return replace(found, scores=left, without_accuracy=len(left) - known), kept, [note]
 
 
-def space_of(found: Evaluation) -> str | None:
-    """The space of the scores, where file or table name it."""
-    from zcproxy import spaces
-
-    name = found.run.get("space") or (found.table if found.table in spaces.names() else None)
-    return None if name is None else str(name)
-
-
 def identities(found: Evaluation) -> tuple[dict[str, str], pd.DataFrame | None]:
     """The network of every architecture, and which edge has which operation.
 
@@ -165,7 +159,7 @@ def identities(found: Evaluation) -> tuple[dict[str, str], pd.DataFrame | None]:
     from zcproxy.spaces.operations import chosen_operations
 
     strings = [str(text) for text in found.scores["architecture"]]
-    name = space_of(found)
+    name = found.space
     if name is None:
         return {text: text for text in strings}, None
     key = spaces.get(name).key
@@ -277,7 +271,7 @@ def facts_of(
     )
     same = (
         "no string of a network that was trained on is judged"
-        if space_of(found) is not None
+        if found.space is not None
         else "the scores name no space, so that every string counts as a network of its own"
     )
     lines = [
