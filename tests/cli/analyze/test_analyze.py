@@ -271,7 +271,7 @@ def test_bias(make, table):
     assert "95 % intervals reach at most" in text
 
 
-def test_bias_needs_a_space(make, tmp_path, table):
+def test_bias_needs_counts(make, tmp_path, table):
     bare = tmp_path / "bare.csv"
     values(make("a"), "nwot").reset_index().to_csv(bare, index=False)
     with pytest.raises(
