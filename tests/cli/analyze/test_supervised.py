@@ -190,7 +190,7 @@ def test_reasons_are_told(make):
         (("--labels", 2), "2 labels are too few"),
         (("--sample", "rows"), "no sample of labels named 'rows'"),
         (("--beside", "blined"), "no proxy among the scores named 'blined'"),
-        (("--beside", "blind"), "the scores lack az_expressivity, .*; zcproxy score --proxies "),
+        (("--beside", "blind"), "the scores lack az_expressivity, .* by zcproxy score --proxies "),
         (("--proxies", "snipp"), "no proxy among the scores named 'snipp'"),
         (("--accuracy", "nosuch"), "has no accuracy 'nosuch'"),
         (("--json", "--csv"), "either --json or --csv"),
