@@ -231,7 +231,6 @@ def test_an_exception_of_a_proxy_is_its_own_failure(case: Any, own: dict[str, An
         MemoryError(),
         RuntimeError("CUDA out of memory. Tried to allocate"),
         KeyboardInterrupt(),
-        SystemExit(3),
     ],
 )
 def test_what_is_not_of_the_proxy_is_raised(own: dict[str, Any], error: BaseException) -> None:

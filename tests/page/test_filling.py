@@ -191,7 +191,8 @@ def test_large_selections_are_left_out_with_a_word(sampled):
     page = filled([sampled], Settings(resamples=0, ks=(10, 601)))
     table = json.loads(Elements(page).scripts[0])["files"][0]["agreement"]["cifar10_test_200"]
     assert "overlap@10" in table["columns"] and "overlap@601" not in table["columns"]
-    assert "k = 601 left out: only 600 with scores and accuracy" in table["missing"]
+    told = "k = 601 left out: only 600 with scores and accuracy, all selected"
+    assert told in table["missing"]
 
 
 def test_an_accuracy_without_architectures_is_a_problem_not_an_end(sampled):
