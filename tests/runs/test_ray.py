@@ -356,8 +356,8 @@ def test_an_item_that_always_kills_becomes_crashed_and_the_others_are_scored(
         ("plain", None, "crashed"),
     ]
     assert found["killer"][0].message == (
-        "3 workers died of it (WorkerCrashedError; short of memory?) while 2 proxies were asked for; "
-        "--retry with fewer tells of which"
+        "3 workers died of it (WorkerCrashedError; short of memory?) while 2 proxies were asked "
+        "for; --retry with fewer tells of which"
     )
     assert found["a"] == [Row("a", proxy, 1.0) for proxy in ("snip", "plain")]
     assert retried == ["WorkerCrashedError"] * 3
