@@ -115,7 +115,8 @@ def test_names_that_do_not_match_are_told(mine: Path, table: Path) -> None:
 
 
 def test_the_page_tells_of_names_that_do_not_match(mine: Path, table: Path) -> None:
-    result = run("report", mine, "--html", "--table", table, "--resamples", 0)
+    out = mine.parent / "page.html"
+    result = run("report", mine, "--html", "--table", table, "--resamples", 0, "--out", out)
     assert "mine: 3 of 40 architectures have no accuracy; the notes of the page" in result.stderr
 
 
