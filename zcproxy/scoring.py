@@ -105,9 +105,9 @@ def measure(
     """As `score`, but with a `Result` for every proxy instead of an error for any.
 
     Whatever a proxy raises is its own failure, of kind `error`, and no other proxy's; but an
-    InputError, which says that the network cannot be computed, and a lack of memory are raised. So
-    is a change that a proxy makes to the network or the batch (see `zcproxy.undisturbed.Kept`),
-    which is undone before the next one.
+    InputError, which says that the network cannot be computed, and a lack of memory are raised. A
+    proxy that changes the network or the batch (see `zcproxy.undisturbed.Kept`) fails, and what it
+    changed is undone before the next one.
     """
     functions, passes = _functions(proxies)
     how = protocols.get(protocol)

@@ -17,21 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_own", "foreign", "made", "numbers_beside", "unmatched"]
 
 SHOWN = 5
-"""Names that a note has at most."""
+"""Names that a note has at most, and that are looked at to know where scores are from."""
 
 
 def foreign(scores: pd.DataFrame) -> bool:
     """Whether the scores are of no known space, by name or by their first strings."""
-    return scores.attrs.get("space") not in known_spaces() and not any(
-        of_a_space(str(text)) for text in scores["architecture"].head(SHOWN)
-    )
-
-
-def known_spaces() -> list[str]:
-    """Names of the spaces."""
     from zcproxy import spaces
 
-    return list(spaces.names())
+    return scores.attrs.get("space") not in spaces.names() and not any(
+        of_a_space(str(text)) for text in scores["architecture"].head(SHOWN)
+    )
 
 
 def of_a_space(text: str) -> bool:
